@@ -1,0 +1,53 @@
+"""What is said of a wrong configuration, and how several faults are gathered into one error."""
+
+__all__ = ["ConfigError", "Faults", "shown"]
+
+
+class ConfigError(ValueError):
+    """A policy, a rule or the set-up was given something that cannot be meant.
+
+    The message names the parameter, the value and the remedy. All faults of one policy are
+    reported together, one a line.
+
+    Attributes:
+        faults: every fault found, as a tuple of texts.
+    """
+
+    def __init__(self, subject: str, *faults: str) -> None:
+        self.faults: tuple[str, ...] = faults or (subject,)
+        if not faults:
+            text = subject
+        elif len(faults) == 1:
+            text = f"{subject}: {faults[0]}"
+        else:
+            listed = "".join(f"\n  - {fault}" for fault in faults)
+            text = f"{subject}: {len(faults)} faults{listed}"
+        super().__init__(text)
+
+
+class Faults:
+    """Gathers the faults of one policy, so that its user mends them all in one go."""
+
+    __slots__ = ("_found", "_subject")
+
+    def __init__(self, subject: str) -> None:
+        self._subject = subject
+        self._found: list[str] = []
+
+    def add(self, fault: str) -> None:
+        """Notes one fault: what is wrong with which value, and what to write instead."""
+        self._found.append(fault)
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def raise_any(self) -> None:
+        """Raises one `ConfigError` with every fault noted; nothing when there is none."""
+        if self._found:
+            raise ConfigError(self._subject, *self._found)
+
+
+def shown(value: object) -> str:
+    """A value as an error message shows it: its repr, shortened where it is long."""
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:100]}… ({len(text)} characters)"

@@ -1,0 +1,157 @@
+"""The one middleware that applies every policy to a request, outermost first."""
+
+import asyncio
+
+from aiohttp import web
+
+from routeguard.exchange import EXCHANGE, Exchange, exchange_of
+from routeguard.plan import NO_POLICY, Plan, PlanBook
+from routeguard.policies.around import enclose
+from routeguard.policies.deadlines import Deadline
+from routeguard.policies.preflight import answer_preflight, is_preflight, log_refused_origin
+from routeguard.policies.started import cut_off
+from routeguard.policies.websocket import is_websocket_handshake
+from routeguard.policies.work import DetachedError, ShieldedWork, refuse_writes
+from routeguard.policy import Handler
+from routeguard.targets import Targets
+
+__all__ = ["Dispatcher"]
+
+
+class Handling(Exchange):
+    """An exchange, with the plan by which its dispatcher handles it."""
+
+    __slots__ = ("dispatcher", "plan", "preflight")
+
+    def __init__(self, plan: Plan, dispatcher: "Dispatcher") -> None:
+        super().__init__()
+        self.plan = plan
+        self.dispatcher = dispatcher
+        self.preflight = False
+
+
+class Dispatcher:
+    """What `setup` installs in an application: its plans, its shielded work, its middleware."""
+
+    __slots__ = ("plans", "targets", "work")
+
+    def __init__(self, app: web.Application) -> None:
+        self.plans = PlanBook(app)
+        self.targets = Targets(self.plans)
+        self.work = ShieldedWork()
+
+    async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """The middleware: https, preflights, errors, csrf and own kinds; `_run` does the rest."""
+        match_info = request.match_info
+        plan = self.plans.by_route.get(match_info.route)
+        if plan is None:
+            plan = self.plans.find(match_info, request.method, request.rel_url)
+        if plan is NO_POLICY:
+            return await handler(request)
+        exchange = request[EXCHANGE] = Handling(plan, self)
+        received = request
+        if plan.https is not None:
+            request = plan.https.rescheme(request, exchange)
+        if plan.options and is_preflight(request):
+            answer = await self._answer_preflight(request, exchange)
+            if answer is not None:
+                return answer
+        try:
+            if plan.around:
+                run = enclose(plan.around, lambda inner: self._run(inner, handler, exchange))
+                return await run(request)
+            return await self._run(request, handler, exchange)
+        except Exception as error:
+            if plan.errors is None:
+                raise
+            return await self._answer_error(request, error, plan)
+        finally:
+            if request is not received:
+                # Response hooks see the request that aiohttp made, not its clone.
+                for key in request:
+                    received[key] = request[key]
+
+    async def _run(
+        self, request: web.Request, handler: Handler, exchange: Handling
+    ) -> web.StreamResponse:
+        """Inside csrf: timeout, shield, and the application's middlewares with `use` among them."""
+        plan = exchange.plan
+        if plan.chain is not None:
+            handler = plan.chain.around(request, handler)
+        shielded = plan.shield is not None and (
+            plan.shields_websockets or not is_websocket_handshake(request)
+        )
+        if plan.bounds is None and not shielded:
+            return await handler(request)
+        loop = asyncio.get_running_loop()
+        task = exchange.task = asyncio.current_task(loop)
+        if plan.bounds is None or task is None:
+            return await self.work.run(request, handler, exchange, loop, plan.limit)
+        deadline = exchange.deadline = Deadline(plan.bounds, loop, task)
+        timed_out = False
+        try:
+            try:
+                if shielded:
+                    return await self.work.run(request, handler, exchange, loop, plan.limit)
+                return await handler(request)
+            finally:
+                timed_out = deadline.close()
+        except asyncio.CancelledError as error:
+            if not timed_out:
+                raise
+            await cut_off(request, exchange.response)
+            raise deadline.timeout() from error
+
+    async def _answer_preflight(
+        self, request: web.Request, exchange: Handling
+    ) -> web.Response | None:
+        """The answer to a preflight; `None` where it is the application's own business."""
+        exchange.preflight = True
+        target = await self.targets.of(request)
+        if target.plan.cors is None:
+            return None
+        return await answer_preflight(
+            target.plan.cors,
+            request,
+            target.method,
+            routed=target.routed,
+            source=target.plan.cors_source,
+        )
+
+    async def _answer_error(
+        self, request: web.Request, error: Exception, plan: Plan
+    ) -> web.StreamResponse:
+        """The error handler's answer; it sees as `request.app` the application that stated it."""
+        assert plan.errors is not None and plan.errors_app is not None
+        match_info = request.match_info
+        before = match_info.current_app
+        match_info.current_app = plan.errors_app
+        try:
+            return await plan.errors.answer(request, error, plan.place)
+        finally:
+            match_info.current_app = before
+
+    async def on_response_prepare(self, request: web.Request, response: web.StreamResponse) -> None:
+        """The hook: whatever leaves passes here last, also what no middleware has seen."""
+        if self.plans.by_route.get(request.match_info.route) is NO_POLICY:
+            return
+        exchange = exchange_of(request)
+        if exchange is None:
+            plan = self.plans.find(request.match_info, request.method, request.rel_url)
+            exchange = request[EXCHANGE] = Handling(plan, self)
+        if not isinstance(exchange, Handling) or exchange.dispatcher is not self:
+            return
+        if exchange.detached and asyncio.current_task() is not exchange.task:
+            refuse_writes(response)
+            raise DetachedError("the request has been answered or its client has gone")
+        exchange.response = response
+        if exchange.deadline is not None:
+            exchange.deadline.response_started(response)
+        plan = exchange.plan
+        if plan.cors is not None and not exchange.preflight:
+            origin = await plan.cors.allowed_origin(request)
+            plan.cors.mark(response.headers, origin)
+            if origin is None:
+                log_refused_origin(request, plan.cors_source)
+        if plan.https is not None:
+            plan.https.mark(request, response.headers, exchange)

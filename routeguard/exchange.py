@@ -1,0 +1,43 @@
+"""What is known of one request while it is being handled, shared by all its clones."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from routeguard.policies.deadlines import Deadline
+
+__all__ = ["EXCHANGE", "Exchange", "RequestKey", "exchange_of"]
+
+
+class Exchange:
+    """One request and its response, as far as several policies must know of each other's doings."""
+
+    __slots__ = (
+        "deadline",
+        "detached",
+        "response",
+        "secure",
+        "task",
+    )
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[object] | None = None
+        self.deadline: Deadline | None = None
+        self.response: web.StreamResponse | None = None
+        self.secure = False
+        self.detached = False
+        """Whether shielded work goes on though its request has been answered or abandoned."""
+
+
+if TYPE_CHECKING:
+    RequestKey = web.RequestKey
+else:  # aiohttp before 3.14 keys requests by AppKey
+    RequestKey = getattr(web, "RequestKey", web.AppKey)
+
+EXCHANGE = RequestKey("exchange", Exchange)
+
+
+def exchange_of(request: web.BaseRequest) -> Exchange | None:
+    """The exchange of a request; `None` where no dispatcher has seen it."""
+    return request.get(EXCHANGE)

@@ -1,0 +1,250 @@
+"""Plans: what is decided once for a route, and the book in which a request finds its own.
+
+A plan belongs to a route where no rule splits the route's paths. Everything that is kept by path
+is bounded: paths are chosen by clients.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+from aiohttp import hdrs, web
+from yarl import URL
+
+from routeguard.kinds import OUTSIDE, WITHIN
+from routeguard.paths import is_plain, relative_path
+from routeguard.policies.cors import cors
+from routeguard.policies.csrf import csrf
+from routeguard.policies.deadlines import Bound, Bounds, Clock
+from routeguard.policies.errors import errors
+from routeguard.policies.https import https
+from routeguard.policies.shield import Shield
+from routeguard.policies.timeout import timeout
+from routeguard.policies.use import Chain, use
+from routeguard.policy import Policy
+from routeguard.resolution import Resolution, positions_of, resolve
+from routeguard.scope import SCOPE, scopes_of
+
+__all__ = ["NO_POLICY", "Plan", "PlanBook"]
+
+KEPT_PATHS = 2048
+KEPT_PLANS = 4096
+KEPT_ROUTES = 100_000
+LONGEST_PATH = 512
+
+V = TypeVar("V")
+
+# A plan's fields bear the names of the policies, which hides these inside its class.
+Https: TypeAlias = https
+Cors: TypeAlias = cors
+Errors: TypeAlias = errors
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What applies to one route and method."""
+
+    https: Https | None = None
+    cors: Cors | None = None
+    cors_source: str = ""
+    errors: Errors | None = None
+    errors_app: web.Application | None = None
+    around: tuple[Policy, ...] = ()
+    bounds: Bounds | None = None
+    shield: Shield | None = None
+    shields_websockets: bool = False
+    limit: Bounds | None = None
+    chain: Chain | None = None
+    place: str = ""
+    options: bool = False
+    """Whether requests under this plan may be preflights."""
+
+
+NO_POLICY = Plan()
+ONLY_PREFLIGHTS = Plan(options=True)
+
+
+class Bounded(Generic[V]):
+    """A dictionary that forgets the oldest entry when it is full."""
+
+    __slots__ = ("_entries", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._entries: dict[Hashable, V] = {}
+        self._limit = limit
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: Hashable) -> V | None:
+        return self._entries.get(key)
+
+    def put(self, key: Hashable, value: V) -> None:
+        if len(self._entries) >= self._limit:
+            del self._entries[next(iter(self._entries))]
+        self._entries[key] = value
+
+
+class PlanBook:
+    """The plans of one application that was set up."""
+
+    __slots__ = ("_app", "_by_path", "_clocks", "_plans", "_unsplit", "by_route")
+
+    def __init__(self, app: web.Application) -> None:
+        self._app = app
+        self._clocks: dict[tuple[Bound, float], Clock] = {}
+        self.by_route: dict[web.AbstractRoute, Plan] = {}
+        """Plans that the route alone decides; for the dispatcher's first look."""
+        self._unsplit: dict[tuple[web.AbstractRoute, str], Plan] = {}
+        self._by_path: Bounded[Plan] = Bounded(KEPT_PATHS)
+        self._plans: Bounded[Plan] = Bounded(KEPT_PLANS)
+
+    def find(self, match_info: web.UrlMappingMatchInfo, method: str, url: URL) -> Plan:
+        """The plan of a request, made if it is the first of its like.
+
+        Args:
+            match_info: the matched route, or that there is none.
+            method: the request's method.
+            url: the request's URL, relative.
+        """
+        route = match_info.route
+        if (plan := self.by_route.get(route)) is not None:
+            return plan
+        if match_info.http_exception is not None:
+            # aiohttp makes a route of its own for each request that matches none.
+            return self._by_its_path(match_info, method, url, match_info.apps)
+        if (plan := self._unsplit.get((route, method))) is not None and is_plain(url.raw_path):
+            return plan
+        if not self._is_outermost(match_info):
+            plan = NO_POLICY  # the outermost dispatcher has done the work
+        elif (span := _span(route)) is None or self._is_split(match_info, span):
+            return self._by_its_path(match_info, method, url, route)
+        else:
+            fixed = isinstance(route.resource, web.PlainResource)
+            path = span if fixed else url.path
+            if not fixed and not is_plain(url.raw_path) and self._has_path_rules(match_info):
+                return self._by_its_path(match_info, method, url, route)
+            plan = self._make(match_info, method, path, route)
+        self._keep(match_info, method, plan)
+        return plan
+
+    def _keep(self, match_info: web.UrlMappingMatchInfo, method: str, plan: Plan) -> None:
+        """Keeps a plan by its route, where the route (with the method, if it has many) decides."""
+        route = match_info.route
+        if len(self._unsplit) + len(self.by_route) >= KEPT_ROUTES:
+            return
+        if not self._is_outermost(match_info):
+            self.by_route[route] = plan
+        elif route.method == hdrs.METH_ANY:
+            if method in hdrs.METH_ALL:
+                self._unsplit[route, method] = plan
+        elif isinstance(route.resource, web.PlainResource) or not self._has_path_rules(match_info):
+            self.by_route[route] = plan
+        else:
+            self._unsplit[route, method] = plan
+
+    def _by_its_path(
+        self, match_info: web.UrlMappingMatchInfo, method: str, url: URL, of: Hashable
+    ) -> Plan:
+        raw_path = url.raw_path
+        key = (of, method, raw_path)
+        plan = self._by_path.get(key)
+        if plan is None:
+            plan = (
+                self._make(match_info, method, url.path, of)
+                if self._is_outermost(match_info)
+                else NO_POLICY
+            )
+            if len(raw_path) <= LONGEST_PATH:
+                self._by_path.put(key, plan)
+        return plan
+
+    def _is_outermost(self, match_info: web.UrlMappingMatchInfo) -> bool:
+        return next(app for app in match_info.apps if SCOPE in app) is self._app
+
+    def _has_path_rules(self, match_info: web.UrlMappingMatchInfo) -> bool:
+        return any(scope.rules.by_path for scope in scopes_of(match_info))
+
+    def _is_split(self, match_info: web.UrlMappingMatchInfo, span: str) -> bool:
+        return not isinstance(match_info.route.resource, web.PlainResource) and any(
+            scope.rules.splits(relative_path(span, scope.mount.prefix))
+            for scope in scopes_of(match_info)
+        )
+
+    def _make(
+        self, match_info: web.UrlMappingMatchInfo, method: str, path: str, of: Hashable
+    ) -> Plan:
+        positions = positions_of(match_info, method, path)
+        key = (of, method, positions)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._draw_up(resolve(match_info, method, positions), method, match_info)
+            self._plans.put(key, plan)
+        return plan
+
+    def _draw_up(
+        self, resolution: Resolution, method: str, match_info: web.UrlMappingMatchInfo
+    ) -> Plan:
+        applying = {kind: one for kind, one in resolution.decisions.items() if one.winners}
+        options = method == hdrs.METH_OPTIONS
+        if not applying:
+            return ONLY_PREFLIGHTS if options else NO_POLICY
+        chosen = {kind: decision.winners[0] for kind, decision in applying.items()}
+        policies = {kind: statement.policy for kind, statement in chosen.items()}
+        shield = policies.get(Shield)
+        if not isinstance(shield, Shield) or not shield.covers(method):
+            shield = None
+        limits = policies.get(timeout)
+        own = [kind for kind in applying if kind not in OUTSIDE + WITHIN]
+        around = tuple(policies[kind] for kind in [csrf, *own] if kind in policies)
+        uses = [
+            (statement.policy.middleware, statement.app)
+            for statement in (applying[use].winners if use in applying else ())
+            if isinstance(statement.policy, use)
+        ]
+        resource = match_info.route.resource
+        answering = policies.get(errors)
+        sharing = policies.get(cors)
+        secured = policies.get(https)
+        return Plan(
+            https=secured if isinstance(secured, https) else None,
+            cors=sharing if isinstance(sharing, cors) else None,
+            cors_source=chosen[cors].place if cors in chosen else "",
+            errors=answering if isinstance(answering, errors) else None,
+            errors_app=chosen[errors].app if errors in chosen else None,
+            around=around,
+            bounds=self._bounds(limits) if isinstance(limits, timeout) else None,
+            shield=shield,
+            shields_websockets=shield is not None
+            and chosen[Shield].place in ("decorator", "view method", "view class"),
+            limit=None
+            if shield is None or shield.limit is None
+            else Bounds(total=self._clock("limit", shield.limit)),
+            chain=Chain(uses) if uses else None,
+            place="no route" if resource is None else resource.canonical,
+            options=options,
+        )
+
+    def _bounds(self, limits: timeout) -> Bounds | None:
+        if limits.seconds is limits.idle is limits.total is None:
+            return None
+        return Bounds(
+            start=None if limits.seconds is None else self._clock("start", limits.seconds),
+            total=None if limits.total is None else self._clock("total", limits.total),
+            idle=None if limits.idle is None else self._clock("idle", limits.idle),
+        )
+
+    def _clock(self, bound: Bound, seconds: float) -> Clock:
+        # One clock, and so one timer, for all routes that wait equally long.
+        return self._clocks.setdefault((bound, seconds), Clock(bound, seconds))
+
+
+def _span(route: web.AbstractRoute) -> str | None:
+    """What all paths of a route begin with, decoded; `None` where that cannot be told."""
+    resource = route.resource
+    if isinstance(resource, web.PlainResource):
+        return resource.canonical
+    if isinstance(resource, web.DynamicResource | web.StaticResource):
+        fixed = resource.canonical.partition("{")[0]
+        return URL.build(path=fixed, encoded=True).path
+    return None

@@ -1,0 +1,1 @@
+"""The policies: one file a policy, its machinery beside it."""

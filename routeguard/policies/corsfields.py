@@ -1,0 +1,80 @@
+"""The names that `cors` takes: methods, request headers, response headers."""
+
+import re
+from collections.abc import Collection
+
+from routeguard.configuration import Faults, shown
+
+__all__ = ["DEFAULT_ALLOW_HEADERS", "TOKEN", "read_expose_headers", "read_headers", "read_methods"]
+
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""A method or field name (RFC 9110, section 5.6.2)."""
+
+DEFAULT_ALLOW_HEADERS = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "content-type",
+        "dnt",
+        "origin",
+        "user-agent",
+        "x-csrftoken",
+        "x-requested-with",
+    }
+)
+
+# Fetch, forbidden method and forbidden response-header name.
+FORBIDDEN_METHODS = frozenset({"CONNECT", "TRACE", "TRACK"})
+FORBIDDEN_RESPONSE_HEADERS = frozenset({"set-cookie", "set-cookie2"})
+
+
+def read_methods(methods: str | Collection[str] | None, faults: Faults) -> frozenset[str] | None:
+    """The configured methods in upper case; `None` for those that the path routes."""
+    if methods is None:
+        return None
+    names = frozenset(
+        name.upper() for name in _names("allow_methods", methods, "['PUT', 'DELETE']", faults)
+    )
+    for name in sorted(names & FORBIDDEN_METHODS):
+        faults.add(f"allow_methods: browsers never send {name} for a page: leave it out")
+    return names
+
+
+def read_headers(headers: str | Collection[str], faults: Faults) -> frozenset[str]:
+    """The configured request headers in lower case, `"*"` among them."""
+    names = _names("allow_headers", headers, "['x-api-key']", faults)
+    return frozenset(name.lower() for name in names)
+
+
+def read_expose_headers(
+    headers: str | Collection[str], faults: Faults, *, credentials: bool
+) -> tuple[str, ...]:
+    """The configured response headers; just `"*"` where it is among them."""
+    names = _names("expose_headers", headers, "['X-Total-Count']", faults)
+    for name in names:
+        if name.lower() in FORBIDDEN_RESPONSE_HEADERS:
+            faults.add(f"expose_headers: no page may ever read {name}: leave it out")
+    if "*" not in names:
+        return tuple(names)
+    if credentials:
+        faults.add("expose_headers='*' exposes nothing with credentials: list the headers")
+    return ("*",)
+
+
+def _names(parameter: str, given: object, example: str, faults: Faults) -> list[str]:
+    if isinstance(given, str):
+        given = (given,)
+    elif not isinstance(given, Collection) or isinstance(given, bytes | dict):
+        faults.add(f"{parameter}={shown(given)} is no collection of names: write {example}")
+        return []
+    names = []
+    for name in given:
+        if isinstance(name, str) and TOKEN.fullmatch(name):
+            names.append(name)
+        elif isinstance(name, str) and "," in name:
+            listed = [part.strip() for part in name.split(",")]
+            faults.add(f"{parameter}: {shown(name)} is several names in one: write {listed!r}")
+        else:
+            faults.add(f"{parameter}: {shown(name)} is no name: write {example}")
+    return names

@@ -1,0 +1,112 @@
+"""`csrf`: cross-origin requests that would change something are refused, without tokens."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from aiohttp import web
+from yarl import URL
+
+from routeguard.configuration import Faults, shown
+from routeguard.policies.origins import (
+    DEFAULT_PORTS,
+    OriginSet,
+    read_origin,
+    serialised,
+    split_origin,
+)
+from routeguard.policies.websocket import is_websocket_handshake
+from routeguard.policy import Handler, Policy
+
+__all__ = ["csrf"]
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+SAME_SITE = frozenset({"same-origin", "none"})
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class csrf(Policy):
+    """Refuses cross-origin state-changing requests and WebSocket hijacking, by Fetch metadata.
+
+    Safe methods (RFC 9110, section 9.2.1) pass; a WebSocket handshake is not one of them, since
+    browsers apply no CORS to it. Otherwise an `Origin` in `trusted_origins` passes; then
+    `Sec-Fetch-Site` decides: `same-origin` and `none` pass, anything else is refused. With
+    neither header the request is no browser's and passes. With `Origin` alone it must equal the
+    request's own host. What is refused gets 403 through the error handler.
+
+    An origin that `cors` allows is not thereby trusted here.
+
+    Args:
+        trusted_origins: origins whose requests pass: exact, or patterns as `cors` takes them
+            (`"https://*.example.com"`), or `yarl.URL`s; not `"*"`, not `"null"`.
+
+    Raises:
+        ConfigError: something that is no such origin.
+    """
+
+    trusted_origins: tuple[str, ...]
+    _trusted: OriginSet = field(compare=False)
+
+    def __init__(self, *, trusted_origins: str | URL | Collection[str | URL] = ()) -> None:
+        faults = Faults("csrf(...)")
+        given = (trusted_origins,) if isinstance(trusted_origins, str | URL) else trusted_origins
+        texts: list[str] = []
+        for one in given:
+            if one in ("*", "null"):
+                faults.add(f"trusted_origins: {one!r} would let everyone in: list the origins")
+            elif isinstance(one, str | URL):
+                text, found = read_origin(one)
+                for fault in found:
+                    faults.add(f"trusted_origins: {fault}")
+                texts.append(text)
+            else:
+                faults.add(f"trusted_origins: {shown(one)} is no origin: write 'https://a.example'")
+        faults.raise_any()
+        object.__setattr__(self, "trusted_origins", tuple(dict.fromkeys(texts)))
+        object.__setattr__(self, "_trusted", OriginSet(texts))
+
+    def __repr__(self) -> str:
+        if not self.trusted_origins:
+            return "csrf()"
+        return f"csrf(trusted_origins={list(self.trusted_origins)!r})"
+
+    async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Lets a request through to the handler, or raises 403."""
+        if (reason := self.refusal(request)) is not None:
+            raise web.HTTPForbidden(text=f"403: cross-origin request refused: {reason}")
+        return await handler(request)
+
+    def trusts(self, origin: str) -> bool:
+        """Whether an origin, as a header gives it, is listed in `trusted_origins`."""
+        canonical = serialised(origin)
+        return canonical is not None and canonical in self._trusted
+
+    def refusal(self, request: web.BaseRequest) -> str | None:
+        """Why a request is refused; `None` where it passes."""
+        if request.method in SAFE_METHODS and not is_websocket_handshake(request):
+            return None
+        origins = request.headers.getall("Origin", ())
+        if len(origins) == 1 and self.trusted_origins and self.trusts(origins[0]):
+            return None
+        sites = request.headers.getall("Sec-Fetch-Site", ())
+        if sites:
+            if all(site.strip() in SAME_SITE for site in sites):
+                return None
+            return f"Sec-Fetch-Site is {', '.join(sites)[:100]!a}"
+        if not origins:
+            return None
+        if len(origins) == 1 and _is_own_host(origins[0], request):
+            return None
+        return f"Origin {', '.join(origins)[:300]!a} is not this host"
+
+
+def _is_own_host(origin: str, request: web.BaseRequest) -> bool:
+    canonical = serialised(origin)
+    parts = None if canonical is None else split_origin(canonical)
+    hosts = request.headers.getall("Host", ())
+    if parts is None or len(hosts) != 1:
+        return False
+    scheme, host, port = parts
+    own = hosts[0].lower()
+    default = DEFAULT_PORTS.get(scheme)
+    written_out = host if default is None else f"{host}:{default}"
+    return own == f"{host}:{port}" if port else own in (host, written_out)

@@ -1,0 +1,317 @@
+"""`errors`: what a view raises becomes the right answer, and nothing it carried is lost."""
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import hdrs, web
+
+from routeguard.configuration import Faults, shown
+from routeguard.exchange import exchange_of
+from routeguard.paths import PathItem, match_path
+from routeguard.policies.errorcontext import (
+    default_error_handler,
+    remember_error,
+    status_of,
+    valid_status,
+)
+from routeguard.policies.started import cut_off
+from routeguard.policy import Policy, is_async
+
+__all__ = ["ErrorHandler", "errors", "get_error_response"]
+
+ErrorHandler = (
+    Callable[[web.Request], Awaitable[web.StreamResponse]]
+    | Callable[[web.Request, Exception], Awaitable[web.StreamResponse]]
+)
+ExceptionTypes = type[Exception] | tuple[type[Exception], ...]
+
+logger = logging.getLogger("routeguard.errors")
+
+# What belongs to one connection or one body (RFC 9110, sections 7.6.1 and 8), and what aiohttp
+# stamps on every response anew.
+NOT_CARRIED = frozenset(
+    "connection keep-alive proxy-connection te trailer transfer-encoding upgrade date server "
+    "set-cookie".split()
+)
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class errors(Policy):
+    """Answers what a handler raises.
+
+    It answers `Exception`, never `CancelledError` and its like; an `HTTPException` below 400 is
+    no error and passes. The status is `on`'s, or the exception's own `status` where that is an
+    int from 400 to 599, 504 for a `TimeoutError`, and 500 otherwise. Headers and cookies of an
+    `HTTPException` reach the client unless the error handler set its own. Answers of 500 and
+    more are logged once with traceback on `routeguard.errors`. A response that has started
+    cannot be answered: the error is logged and the connection closed.
+
+    Args:
+        handler: `async (request)` or `async (request, error)`, returning the response.
+        on: exception type, or tuple of types, to a status (int, 400 to 599; the handler then
+            answers with it) or to a handler of its own. The most specific class in the
+            exception's MRO wins. An `ExceptionGroup` is answered by the mapping on which all its
+            leaves agree, with its first leaf as the error.
+        ignore: exception types that are left to whoever is around. `ignore` wins over `on`.
+
+    Raises:
+        ConfigError: a handler that is not async or takes other arguments, a status that is no
+            error's, or something that is no exception type.
+    """
+
+    handler: ErrorHandler
+    on: tuple[tuple[type[Exception], int | ErrorHandler], ...]
+    ignore: tuple[type[Exception], ...]
+    _on: dict[type[Exception], int | ErrorHandler] = field(compare=False)
+    _arity: dict[ErrorHandler, int] = field(compare=False)
+
+    def __init__(
+        self,
+        handler: ErrorHandler = default_error_handler,
+        *,
+        on: Mapping[ExceptionTypes, int | ErrorHandler] | None = None,
+        ignore: ExceptionTypes = (),
+    ) -> None:
+        faults = Faults("errors(...)")
+        arity: dict[ErrorHandler, int] = {}
+        _note_handler("handler", handler, arity, faults)
+        by_type: dict[type[Exception], int | ErrorHandler] = {}
+        if on is not None and not isinstance(on, Mapping):
+            faults.add(f"on={shown(on)} is no mapping: write on={{KeyError: 404}}")
+            on = None
+        for types, outcome in (on or {}).items():
+            for one in _exception_types("on", types, faults):
+                if one in by_type:
+                    faults.add(f"on: {one.__name__} stands in it twice: keep one")
+                by_type[one] = outcome
+            if not callable(outcome):
+                if not valid_status(outcome):
+                    faults.add(
+                        f"on: {shown(outcome)} is neither an error's status nor an error "
+                        f"handler: write an int from 400 to 599, or an async function"
+                    )
+            else:
+                _note_handler("on", outcome, arity, faults)
+        ignored = tuple(_exception_types("ignore", ignore, faults))
+        faults.raise_any()
+        object.__setattr__(self, "handler", handler)
+        object.__setattr__(self, "on", tuple(by_type.items()))
+        object.__setattr__(self, "ignore", ignored)
+        object.__setattr__(self, "_on", by_type)
+        object.__setattr__(self, "_arity", arity)
+
+    def __repr__(self) -> str:
+        given = [] if self.handler is default_error_handler else [_name(self.handler)]
+        if self.on:
+            pairs = (f"{t.__name__}: {o if isinstance(o, int) else _name(o)}" for t, o in self.on)
+            given.append(f"on={{{', '.join(pairs)}}}")
+        if self.ignore:
+            given.append(f"ignore=({', '.join(one.__name__ for one in self.ignore)})")
+        return f"errors({', '.join(given)})"
+
+    def ignores(self, error: Exception) -> bool:
+        """Whether an error is none of this policy's business."""
+        if isinstance(error, web.HTTPException) and error.status < 400:
+            return True
+        if isinstance(error, ExceptionGroup) and self.ignore:
+            leaves = list(_leaves(error))
+            return isinstance(error, self.ignore) or all(
+                isinstance(leaf, self.ignore) for leaf in leaves
+            )
+        return isinstance(error, self.ignore)
+
+    def resolve(self, error: Exception) -> tuple[Exception, int, ErrorHandler]:
+        """What to answer: the error (a group's first leaf), the status, and who answers."""
+        outcome = self._mapped(error)
+        answered = error
+        if outcome is None and isinstance(error, ExceptionGroup):
+            leaves = list(_leaves(error))
+            found = {self._mapped(leaf) for leaf in leaves}
+            if len(found) == 1 and None not in found:
+                outcome = found.pop()
+                answered = leaves[0] if isinstance(leaves[0], Exception) else error
+        if outcome is None:
+            return error, status_of(error), self.handler
+        if isinstance(outcome, int):
+            return answered, outcome, self.handler
+        return answered, status_of(answered), outcome
+
+    def _mapped(self, error: BaseException) -> int | ErrorHandler | None:
+        for ancestor in type(error).__mro__:
+            if isinstance(error, BaseExceptionGroup) and not issubclass(
+                ancestor, BaseExceptionGroup
+            ):
+                return None  # what is said of Exception at large says nothing of its leaves
+            if (outcome := self._on.get(ancestor)) is not None:
+                return outcome
+        return None
+
+    async def answer(
+        self, request: web.Request, error: Exception, place: str
+    ) -> web.StreamResponse:
+        """The response for an error, or the error itself where it cannot be answered.
+
+        Args:
+            request: the request, not answered so far.
+            error: what was raised.
+            place: the route, for the log.
+        """
+        if self.ignores(error):
+            raise error
+        if request.writer.output_size > 0:
+            logger.error(
+                "%s %s (%s) failed after its response had started",
+                request.method,
+                request.path,
+                place,
+                exc_info=error,
+            )
+            exchange = exchange_of(request)
+            await cut_off(request, None if exchange is None else exchange.response)
+            if isinstance(error, web.HTTPException):
+                # aiohttp would write it as a second response into the same stream.
+                raise ConnectionResetError("the response has started already") from error
+            raise error
+        answered, status, handler = self.resolve(error)
+        if status >= 500:
+            logger.error(
+                "%s %s (%s) failed with %d",
+                request.method,
+                request.path,
+                place,
+                status,
+                exc_info=error,
+            )
+        remember_error(request, answered, status)
+        arity = self._arity[handler]
+        return await _ask(request, answered, handler, arity)
+
+
+async def _ask(
+    request: web.Request, error: Exception, handler: ErrorHandler, arity: int
+) -> web.StreamResponse:
+    arguments = (request, error)[:arity]
+    try:
+        response = await handler(*arguments)  # type: ignore[arg-type]
+        if not isinstance(response, web.StreamResponse):
+            raise TypeError(f"error handler {_name(handler)} returned {shown(response)}")
+    except web.HTTPException as answer:
+        if answer is not error:
+            _carry_over(error, answer)
+        raise
+    except Exception as failure:
+        failure.__context__ = failure.__context__ or error
+        logger.error(
+            "error handler %s failed for %s %s",
+            _name(handler),
+            request.method,
+            request.path,
+            exc_info=failure,
+        )
+        raise
+    _carry_over(error, response)
+    return response
+
+
+def _carry_over(error: Exception, response: web.StreamResponse) -> None:
+    """Headers and cookies that an `HTTPException` was given, on the answer made for it."""
+    if not isinstance(error, web.HTTPException) or response.prepared or response is error:
+        return
+    own = {name.lower() for name in response.headers}
+    named = error.headers.get(hdrs.CONNECTION, "").lower()
+    for name, value in error.headers.items():
+        lower = name.lower()
+        skip = lower in NOT_CARRIED or lower in own or lower.startswith("content-")
+        if not skip and lower not in {token.strip() for token in named.split(",")}:
+            response.headers.add(name, value)
+    set_by_handler = {line.partition("=")[0] for line in response.headers.getall("Set-Cookie", ())}
+    set_by_handler |= response.cookies.keys()
+    for line in error.headers.getall("Set-Cookie", ()):
+        if line.partition("=")[0] not in set_by_handler | error.cookies.keys():
+            response.headers.add("Set-Cookie", line)
+    for cookie, morsel in error.cookies.items():
+        if cookie not in set_by_handler:
+            response.cookies[cookie] = morsel
+
+
+async def get_error_response(
+    request: web.Request,
+    err: Exception,
+    *,
+    default_handler: ErrorHandler = default_error_handler,
+    config: Mapping[PathItem, ErrorHandler] | None = None,
+    ignore_exceptions: ExceptionTypes | None = None,
+) -> web.StreamResponse:
+    """The response for an error, for code that catches by itself.
+
+    Args:
+        request: the request during which the error occurred.
+        err: the error.
+        default_handler: the error handler, `async (request)` or `async (request, error)`.
+        config: handlers by path, as `match_path` takes them; the first that matches answers.
+        ignore_exceptions: exception types that are raised again instead.
+
+    Returns:
+        The error handler's response.
+
+    Raises:
+        ConfigError: a handler is none.
+        Exception: `err` itself, where it is ignored or cannot be answered.
+    """
+    path = request.rel_url.path
+    found = (handler for item, handler in (config or {}).items() if match_path(item, path))
+    policy = errors(next(found, default_handler), ignore=ignore_exceptions or ())
+    return await policy.answer(request, err, "get_error_response")
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for one in group.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            yield from _leaves(one)
+        else:
+            yield one
+
+
+def _exception_types(name: str, types: object, faults: Faults) -> Iterator[type[Exception]]:
+    several = types if isinstance(types, tuple | list | set | frozenset) else (types,)
+    for one in several:
+        if isinstance(one, type) and issubclass(one, Exception):
+            yield one
+        elif isinstance(one, type) and issubclass(one, BaseException):
+            faults.add(f"{name}: {one.__name__} is no Exception and never answered: leave it out")
+        else:
+            faults.add(f"{name}: {shown(one)} is no exception type: write KeyError, for example")
+
+
+def _note_handler(
+    name: str, handler: object, arity: dict[ErrorHandler, int], faults: Faults
+) -> None:
+    if isinstance(handler, type) or not callable(handler):
+        faults.add(f"{name}: {shown(handler)} is no error handler: write an async function")
+        return
+    if not is_async(handler):
+        faults.add(f"{name}: {_name(handler)} is not async: write async def {_name(handler)}")
+        return
+    try:
+        signature = inspect.signature(handler)
+    except (TypeError, ValueError):
+        arity[handler] = 1
+        return
+    for count in (2, 1):
+        try:
+            signature.bind(*(None,) * count)
+        except TypeError:
+            continue
+        arity[handler] = count
+        return
+    faults.add(
+        f"{name}: {_name(handler)}{signature} takes neither (request) nor (request, error): "
+        f"write async def {_name(handler)}(request, error)"
+    )
+
+
+def _name(handler: object) -> str:
+    name = getattr(handler, "__name__", None)
+    return name if isinstance(name, str) else repr(handler)

@@ -1,0 +1,53 @@
+"""`exempt`: none of these policies here, whatever rules and fallbacks say."""
+
+from dataclasses import dataclass
+
+from routeguard.configuration import Faults, shown
+from routeguard.policy import Policy, kind_name, kind_of
+
+__all__ = ["exempt"]
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class exempt(Policy):
+    """States that there is none of some kinds of policy, in the order in which others stand.
+
+    Args:
+        kinds: one or several kinds (`exempt(cors, timeout, shield)`); of `use` also one value,
+            which takes out that middleware alone (`exempt(use(audit))`).
+
+    Raises:
+        ConfigError: nothing is named; a value such as `timeout(5)` is given where the kind is
+            meant; something that is no kind of policy.
+    """
+
+    kinds: frozenset[type[Policy]]
+    values: frozenset[Policy]
+
+    def __init__(self, *kinds: type[Policy] | Policy) -> None:
+        faults = Faults("exempt(...)")
+        named: set[type[Policy]] = set()
+        values: set[Policy] = set()
+        if not kinds:
+            faults.add("it names nothing: write exempt(timeout) or exempt(cors, errors)")
+        for kind in kinds:
+            if isinstance(kind, type) and issubclass(kind, Policy) and kind is not Policy:
+                if kind_of(kind) is exempt:
+                    faults.add("exempt cannot be exempted: name the kinds that are to apply")
+                named.add(kind_of(kind))
+            elif not isinstance(kind, Policy):
+                faults.add(f"{shown(kind)} is no kind of policy: write exempt(timeout)")
+            elif kind.names_kind():
+                named.add(kind_of(type(kind)))
+            elif kind.adds_up:
+                values.add(kind)
+            else:
+                name = kind_name(kind_of(type(kind)))
+                faults.add(f"{kind!r} is a value, and exempt takes kinds: write exempt({name})")
+        faults.raise_any()
+        object.__setattr__(self, "kinds", frozenset(named))
+        object.__setattr__(self, "values", frozenset(values))
+
+    def __repr__(self) -> str:
+        names = sorted(kind_name(kind) for kind in self.kinds)
+        return f"exempt({', '.join(names + sorted(map(repr, self.values)))})"

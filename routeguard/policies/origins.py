@@ -1,0 +1,236 @@
+"""Origins and origin patterns: parsed once, matched in constant time whatever their number.
+
+An origin is a scheme, a host and a port (RFC 6454; HTML, section 7.1.1), serialised as
+`scheme://host[:port]` without the scheme's default port. A pattern is an origin in which the
+leftmost label of the host, or the port, or both are a `*`.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable
+
+from yarl import URL
+
+from routeguard.configuration import shown
+
+__all__ = ["DEFAULT_PORTS", "OriginSet", "read_origin", "serialised"]
+
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
+LONGEST_ORIGIN = 512
+
+LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+HOST = rf"{LABEL}(?:\.{LABEL})*|\[[0-9a-f:.]+\]"
+SCHEME = r"[a-z][a-z0-9+.-]*"
+ORIGIN = re.compile(rf"({SCHEME})://({HOST})(?::([1-9][0-9]{{0,4}}))?", re.ASCII)
+GIVEN = re.compile(r"(?:(?P<scheme>[^:/?#]*):)?(?P<slashes>//)?(?P<rest>[^/?#]*)(?P<tail>.*)")
+
+
+def serialised(text: str) -> str | None:
+    """An origin as a browser serialises it, from a request's header.
+
+    Args:
+        text: the value of `Origin`, as it came.
+
+    Returns:
+        The origin with scheme and host in lower case, or `"null"`. `None` for what no browser
+        sends: garbage, non-ASCII, an over-long text, a default port written out.
+    """
+    # Lower-casing maps some other characters to ASCII letters, so ASCII comes first.
+    if len(text) > LONGEST_ORIGIN or not text.isascii():
+        return None
+    if text == "null":
+        return text
+    text = text.lower()
+    return text if split_origin(text) is not None else None
+
+
+def split_origin(text: str) -> tuple[str, str, str] | None:
+    """Scheme, host and port (`""` for the default) of a serialised origin; `None` for others."""
+    found = ORIGIN.fullmatch(text)
+    if found is None:
+        return None
+    scheme, host, port = found[1], found[2], found[3] or ""
+    if port and (int(port) > 65535 or DEFAULT_PORTS.get(scheme) == int(port)):
+        return None
+    return (scheme, host, port) if len(host) <= 255 else None
+
+
+class OriginSet:
+    """Origins and origin patterns, as a set that tells in constant time what belongs to it."""
+
+    __slots__ = ("_any_port", "_exact", "_subdomains", "_subdomains_any_port")
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        """Takes patterns that `read_origin` has passed."""
+        self._exact: set[str] = set()
+        self._any_port: set[tuple[str, str]] = set()
+        self._subdomains: set[tuple[str, str, str]] = set()
+        self._subdomains_any_port: set[tuple[str, str]] = set()
+        for pattern in patterns:
+            scheme, _, rest = pattern.partition("://")
+            any_port = rest.endswith(":*")
+            rest = rest.removesuffix(":*")
+            if rest.startswith("*."):
+                host, port = _host_and_port(rest[2:])
+                if any_port:
+                    self._subdomains_any_port.add((scheme, host))
+                else:
+                    self._subdomains.add((scheme, host, port))
+            elif any_port:
+                self._any_port.add((scheme, rest))
+            else:
+                self._exact.add(pattern)
+
+    def __contains__(self, origin: str) -> bool:
+        if origin in self._exact:
+            return True
+        if not (self._any_port or self._subdomains or self._subdomains_any_port):
+            return False
+        parts = split_origin(origin)
+        if parts is None:
+            return False
+        scheme, host, port = parts
+        if (scheme, host) in self._any_port:
+            return True
+        if self._subdomains or self._subdomains_any_port:
+            # The labels from the right are what a pattern fixes: one look-up for each.
+            dot = host.find(".")
+            while dot >= 0:
+                parent = host[dot + 1 :]
+                if (scheme, parent, port) in self._subdomains:
+                    return True
+                if (scheme, parent) in self._subdomains_any_port:
+                    return True
+                dot = host.find(".", dot + 1)
+        return False
+
+
+def _host_and_port(rest: str) -> tuple[str, str]:
+    found = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d+))?", rest)
+    assert found is not None
+    return found[1], found[2] or ""
+
+
+def read_origin(given: str | URL) -> tuple[str, list[str]]:
+    """Reads a configured origin or origin pattern.
+
+    Args:
+        given: `https://example.com`, `https://*.example.com`, `http://localhost:*`,
+            `https://*.example.com:*`, or a `yarl.URL` with no path but `/`.
+
+    Returns:
+        The pattern in lower case, and the faults found in it, each with its remedy.
+    """
+    if isinstance(given, URL):
+        return _read_url(given)
+    name = f"`{given}`" if len(given) < 120 else shown(given)
+    if not given or given != given.strip() or re.search(r"[\x00-\x20\x7f]", given):
+        return given, [f"{name} has white space, or is empty: write `https://example.com`"]
+    if not given.isascii():
+        return given, [f"{name} is not ASCII: write it in Punycode, {_punycode(given)}"]
+    parts = GIVEN.fullmatch(given)
+    assert parts is not None
+    scheme, rest, tail = (parts["scheme"] or "").lower(), parts["rest"].lower(), parts["tail"]
+    if scheme == "file":
+        return given, [f"{name}: pages from files have the origin `null`: serve them over HTTP"]
+    if not parts["slashes"] or not scheme:
+        bare = given.lstrip("/")
+        return given, [f"{name} has no scheme: write `https://{bare.rstrip('/')}`"]
+    faults = []
+    if not re.fullmatch(SCHEME, scheme):
+        faults.append(f"{name}: `{scheme}` is no scheme: write `https://{rest}`")
+    if "@" in rest:
+        rest = rest.rpartition("@")[2]
+        faults.append(f"{name} has a user name: write `{scheme}://{rest}`")
+    if tail:
+        what = {"/": "a path", "?": "a query", "#": "a fragment"}[tail[0]]
+        faults.append(f"{name} has {what}: write `{scheme}://{rest}`")
+    faults += _check_authority(name, scheme, rest)
+    return f"{scheme}://{rest}", faults
+
+
+def _check_authority(name: str, scheme: str, rest: str) -> list[str]:
+    split = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(?::(.*))?", rest)
+    if split is None:
+        return [f"{name}: `{rest}` is no host: an IPv6 address stands in brackets, `[::1]`"]
+    host, port = split[1], split[2]
+    faults = []
+    if port is not None and port != "*":
+        if not re.fullmatch(r"[1-9][0-9]{0,4}", port) or int(port) > 65535:
+            faults.append(f"{name}: `{port}` is no port: write 1 to 65535, or `*` for any")
+        elif DEFAULT_PORTS.get(scheme) == int(port):
+            faults.append(
+                f"{name} writes out the default port, which browsers leave out: "
+                f"write `{scheme}://{host}`"
+            )
+    base = host.removeprefix("*.")
+    if host == "*":
+        faults.append(f"{name} would admit every host: write '*' alone if that is meant")
+    elif "*" in base:
+        faults.append(
+            f"{name}: a `*` stands only for whole labels at the left: write "
+            f"`{scheme}://*.example.com`"
+        )
+    elif host.endswith("."):
+        faults.append(f"{name} ends in a dot: write `{scheme}://{host.rstrip('.')}`")
+    elif host.startswith("["):
+        faults += _check_ipv6(name, scheme, host)
+    elif not re.fullmatch(HOST, base):
+        faults.append(f"{name}: `{host}` is no host name: write `https://example.com`")
+    elif base.rpartition(".")[2].isdigit() or re.fullmatch(r"0x[0-9a-f]*", base.rpartition(".")[2]):
+        faults += _check_ipv4(name, scheme, host)
+    return faults
+
+
+def _check_ipv4(name: str, scheme: str, host: str) -> list[str]:
+    # A host whose last label is a number is an IPv4 address (URL standard, "ends in a number").
+    if host.startswith("*."):
+        return [f"{name}: an address has no subdomains: write `{scheme}://{host[2:]}`"]
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return [f"{name}: `{host}` is no IPv4 address: write `{scheme}://127.0.0.1`"]
+    return []
+
+
+def _check_ipv6(name: str, scheme: str, host: str) -> list[str]:
+    try:
+        address = ipaddress.IPv6Address(host[1:-1])
+    except ValueError:
+        return [f"{name}: `{host}` is no IPv6 address: write `{scheme}://[::1]`"]
+    canonical = f"[{_ipv6_text(address)}]"
+    if canonical != host:
+        return [f"{name}: browsers write `{host}` as `{canonical}`: write `{scheme}://{canonical}`"]
+    return []
+
+
+def _ipv6_text(address: ipaddress.IPv6Address) -> str:
+    # Browsers write a mapped address in hexadecimal (URL standard, IPv6 serializer).
+    text = address.compressed
+    mapped = address.ipv4_mapped
+    if mapped is not None and "." in text:
+        high, low = divmod(int(mapped), 1 << 16)
+        return f"::ffff:{high:x}:{low:x}"
+    return text
+
+
+def _read_url(url: URL) -> tuple[str, list[str]]:
+    name = f"`{url}`"
+    if not url.absolute or not url.raw_host:
+        return str(url), [f"{name} is no absolute URL: write URL('https://example.com')"]
+    host = url.host_subcomponent or ""
+    port = "" if url.port in (DEFAULT_PORTS.get(url.scheme), None) else f":{url.port}"
+    origin = f"{url.scheme}://{host}{port}".lower()
+    if url.raw_path not in ("", "/") or url.raw_query_string or url.raw_fragment or url.raw_user:
+        return origin, [f"{name} is more than an origin: write `{origin}`"]
+    return read_origin(origin)
+
+
+def _punycode(given: str) -> str:
+    scheme, _, rest = given.rpartition("://")
+    wildcard = "*." if rest.startswith("*.") else ""
+    try:
+        host = URL(f"{scheme or 'https'}://{rest.removeprefix('*.')}").host_subcomponent
+    except ValueError:
+        return "`https://xn--…`"
+    return f"`{scheme or 'https'}://{wildcard}{host}`"

@@ -1,0 +1,154 @@
+"""Preflights: which request they ask about, and the answer (Fetch, section 3.2.2 and 4.8)."""
+
+import asyncio
+import logging
+
+from aiohttp import web
+from multidict import CIMultiDict, istr
+
+from routeguard.policies.cors import (
+    ALLOW_CREDENTIALS,
+    ALLOW_ORIGIN,
+    ORIGIN,
+    VARY,
+    cors,
+)
+from routeguard.policies.corsfields import TOKEN
+
+__all__ = ["REQUEST_METHOD", "answer_preflight", "is_preflight", "judge"]
+
+REQUEST_METHOD = istr("Access-Control-Request-Method")
+REQUEST_HEADERS = istr("Access-Control-Request-Headers")
+ALLOW_METHODS = istr("Access-Control-Allow-Methods")
+ALLOW_HEADERS = istr("Access-Control-Allow-Headers")
+MAX_AGE = istr("Access-Control-Max-Age")
+
+SAFELISTED_METHODS = frozenset({"GET", "HEAD", "POST"})
+VARY_PREFLIGHT = "Access-Control-Request-Method, Access-Control-Request-Headers"
+
+logger = logging.getLogger("routeguard.cors")
+
+
+def is_preflight(request: web.BaseRequest) -> bool:
+    """Whether an OPTIONS request asks on behalf of another (Fetch, CORS-preflight request)."""
+    return ORIGIN in request.headers and REQUEST_METHOD in request.headers
+
+
+class Refusal(Exception):
+    """Why a cross-origin request is refused."""
+
+
+async def judge(
+    policy: cors, request: web.BaseRequest, method: str, *, routed: bool
+) -> "CIMultiDict[str]":
+    """The headers that grant what a preflight asks for.
+
+    Args:
+        policy: that of the route which the real request would reach.
+        request: the preflight.
+        method: the method it asks about.
+        routed: whether the path routes that method, or nothing at all.
+
+    Raises:
+        Refusal: the origin, the method or a header is not allowed, and which.
+    """
+    origin = await policy.allowed_origin(request)
+    if origin is None:
+        raise Refusal("the origin is not allowed")
+    _check_method(policy, request, method, routed)
+    granted = CIMultiDict[str]()
+    granted[ALLOW_ORIGIN] = origin
+    if policy.allow_credentials:
+        granted[ALLOW_CREDENTIALS] = "true"
+    # Only what was asked for: other methods of the path may have other policies.
+    granted[ALLOW_METHODS] = method
+    if names := _check_headers(policy, request):
+        granted[ALLOW_HEADERS] = names
+    if policy.max_age is not None:
+        granted[MAX_AGE] = str(policy.max_age)
+    return granted
+
+
+def _check_method(policy: cors, request: web.BaseRequest, method: str, routed: bool) -> None:
+    if len(request.headers.getall(REQUEST_METHOD)) != 1 or not TOKEN.fullmatch(method):
+        raise Refusal("Access-Control-Request-Method is no method")
+    if method in SAFELISTED_METHODS:
+        return
+    listed = policy.allow_methods
+    if listed is not None and "*" in listed:
+        return
+    if listed is not None and method not in listed:
+        raise Refusal(f"the method {method} is not in allow_methods")
+    if not routed:
+        raise Refusal(f"the path has no method {method}")
+
+
+def _check_headers(policy: cors, request: web.BaseRequest) -> str:
+    lines = request.headers.getall(REQUEST_HEADERS, None)
+    if lines is None:
+        return ""
+    names: dict[str, None] = {}
+    for line in lines:
+        for part in line.split(","):
+            name = part.strip(" \t").lower()
+            if name:
+                if not TOKEN.fullmatch(name):
+                    raise Refusal(f"the header {name!r} is no header name")
+                names[name] = None
+    allowed = policy.allow_headers
+    if "*" in allowed:
+        if policy.allow_credentials:
+            return ", ".join(names)
+        # The wildcard does not cover Authorization (Fetch, CORS non-wildcard request-header name).
+        if "authorization" in names:
+            if "authorization" not in allowed:
+                raise Refusal("the header authorization is not in allow_headers, beside '*'")
+            return "*, authorization"
+        return "*"
+    for name in names:
+        if name not in allowed:
+            raise Refusal(f"the header {name} is not in allow_headers")
+    return ", ".join(names)
+
+
+async def answer_preflight(
+    policy: cors, request: web.BaseRequest, method: str, *, routed: bool, source: str
+) -> web.Response:
+    """Answers a preflight: 204 with what is granted, or 403 with no CORS header at all.
+
+    Args:
+        policy: as for `judge`.
+        request: as for `judge`.
+        method: as for `judge`.
+        routed: as for `judge`.
+        source: where the policy is stated, for the log.
+    """
+    try:
+        headers = await judge(policy, request, method, routed=routed)
+        status, text = 204, None
+    except Refusal as refusal:
+        headers, status, text = CIMultiDict[str](), 403, None
+        log_refusal(request, method, source, str(refusal))
+        if asyncio.get_running_loop().get_debug():
+            text = f"CORS preflight refused: {refusal} (policy: {source})\n"
+    headers[VARY] = VARY_PREFLIGHT if policy.everyone else f"Origin, {VARY_PREFLIGHT}"
+    return web.Response(status=status, headers=headers, text=text)
+
+
+def log_refusal(request: web.BaseRequest, method: str, source: str, reason: str) -> None:
+    """One line for a cross-origin request that is refused."""
+    logger.info(
+        "refused %s: %s %s, by the policy of %s: %s",
+        ascii(", ".join(request.headers.getall(ORIGIN, ()))[:300]),
+        ascii(method)[1:-1],
+        ascii(request.path)[1:-1],
+        source,
+        reason,
+    )
+
+
+def log_refused_origin(request: web.BaseRequest, source: str) -> None:
+    """Logs a cross-origin request whose origin is refused; a page's own origin is not one."""
+    lines = request.headers.getall(ORIGIN, ())
+    if lines and lines != [f"{request.scheme}://{request.host}"]:
+        log_refusal(request, request.method, source, "the origin is not allowed")

@@ -1,0 +1,167 @@
+"""Shielded work: tasks that the application owns, counts, and waits for at shutdown."""
+
+import asyncio
+import logging
+
+from aiohttp import web
+
+from routeguard.exchange import Exchange
+from routeguard.policies.body import abandon_body, keep_body
+from routeguard.policies.deadlines import Bounds, Deadline
+from routeguard.policy import Handler
+
+__all__ = ["DetachedError", "ShieldedWork", "refuse_writes"]
+
+CANCEL_GRACE = 1.0
+"""Seconds for the `finally` blocks of work that is given up at shutdown."""
+
+logger = logging.getLogger("routeguard.shield")
+
+
+class DetachedError(ConnectionResetError):
+    """Shielded work wants to send, though its request has been answered or its client has gone."""
+
+
+class _Job:
+    """One piece of shielded work."""
+
+    __slots__ = ("alone", "exchange", "method", "path", "started", "task", "waiter")
+
+    def __init__(self, request: web.Request, exchange: Exchange, started: float) -> None:
+        self.method = request.method
+        self.path = request.path
+        self.exchange = exchange
+        self.started = started
+        self.alone = False
+        self.task: asyncio.Task[web.StreamResponse] | None = None
+        self.waiter: asyncio.Future[None] | None = None
+
+
+class ShieldedWork:
+    """The shielded work of one application."""
+
+    __slots__ = ("_jobs",)
+
+    def __init__(self) -> None:
+        self._jobs: dict[asyncio.Task[web.StreamResponse], _Job] = {}
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    async def run(
+        self,
+        request: web.Request,
+        handler: Handler,
+        exchange: Exchange,
+        loop: asyncio.AbstractEventLoop,
+        bounds: Bounds | None,
+    ) -> web.StreamResponse:
+        """Runs a handler in a task of its own and waits for it as long as it is let.
+
+        Nothing is awaited before the task exists: clients that hang up at once would be lost.
+        """
+        inner = keep_body(request)
+        job = _Job(request, exchange, loop.time())
+        job.waiter = loop.create_future()
+        task = job.task = loop.create_task(_work(inner, handler, loop, bounds))
+        self._jobs[task] = job
+        task.add_done_callback(self._finished)
+        try:
+            await job.waiter
+        except asyncio.CancelledError:
+            job.alone = True
+            if task.done():
+                _report(job, task)
+            else:
+                _detach(request, exchange)
+            raise
+        finally:
+            if inner is not request:
+                for key in inner:
+                    request[key] = inner[key]
+        return task.result()
+
+    def _finished(self, task: "asyncio.Task[web.StreamResponse]") -> None:
+        job = self._jobs.pop(task)
+        if job.alone:
+            _report(job, task)
+        elif job.waiter is not None and not job.waiter.done():
+            job.waiter.set_result(None)
+
+    async def drain(self, until: float) -> None:
+        """Waits for all work; cancels and names in the log what is not done in time.
+
+        Args:
+            until: when the waiting ends, by the event loop's clock.
+        """
+        loop = asyncio.get_running_loop()
+        while self._jobs and (left := until - loop.time()) > 0:
+            await asyncio.wait(list(self._jobs), timeout=left)
+        given_up = list(self._jobs.values())
+        for job in given_up:
+            logger.error(
+                "shielded %s %s given up at shutdown after %.1f s",
+                job.method,
+                job.path,
+                loop.time() - job.started,
+            )
+            if job.task is not None:
+                job.task.cancel()
+        if given_up:
+            await asyncio.wait(list(self._jobs), timeout=CANCEL_GRACE)
+        for job in self._jobs.values():
+            logger.error("shielded %s %s ignored its cancellation", job.method, job.path)
+
+
+async def _work(
+    request: web.Request,
+    handler: Handler,
+    loop: asyncio.AbstractEventLoop,
+    bounds: Bounds | None,
+) -> web.StreamResponse:
+    # A view's call is an awaitable and no coroutine, which a task must have.
+    if bounds is None:
+        return await handler(request)
+    task = asyncio.current_task(loop)
+    assert task is not None
+    limit = Deadline(bounds, loop, task)
+    ours = False
+    try:
+        try:
+            return await handler(request)
+        finally:
+            ours = limit.close()
+    except asyncio.CancelledError as error:
+        if ours:
+            raise limit.timeout() from error
+        raise
+
+
+def _detach(request: web.Request, exchange: Exchange) -> None:
+    exchange.detached = True
+    abandon_body(request)
+    if exchange.response is not None:
+        refuse_writes(exchange.response)
+
+
+def refuse_writes(response: web.StreamResponse) -> None:
+    """Keeps a response of detached work from reaching a connection that has moved on."""
+
+    async def refused(data: bytes | bytearray | memoryview = b"") -> None:
+        raise DetachedError("the request has been answered or its client has gone")
+
+    response.write = refused  # type: ignore[method-assign]
+    response.write_eof = refused  # type: ignore[method-assign]
+
+
+def _report(job: _Job, task: "asyncio.Task[web.StreamResponse]") -> None:
+    """Logs work that ended with nobody left to tell."""
+    if task.cancelled():
+        return
+    error = task.exception()
+    if isinstance(error, DetachedError):
+        logger.info("shielded %s %s ended where it wanted to send: %s", job.method, job.path, error)
+    elif error is not None and not (isinstance(error, web.HTTPException) and error.status < 500):
+        logger.error(
+            "shielded %s %s failed with nobody left to tell", job.method, job.path, exc_info=error
+        )

@@ -1,0 +1,54 @@
+"""Routing without a request, for what is asked before or beside serving."""
+
+from collections.abc import Mapping
+from typing import cast
+
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+__all__ = ["Asked", "resolve_now"]
+
+
+class Asked:
+    """What a router reads of a request, and nothing else of it."""
+
+    __slots__ = ("headers", "host", "method", "path", "rel_url")
+
+    def __init__(self, method: str, url: URL, headers: Mapping[str, str]) -> None:
+        self.method = method
+        self.rel_url = url
+        self.path = url.path
+        self.headers = CIMultiDict(headers)
+        self.host = self.headers.get("Host", "")
+
+
+def resolve_now(
+    app: web.Application, method: str, url: URL, headers: Mapping[str, str] | None = None
+) -> web.UrlMappingMatchInfo:
+    """What a router makes of a request, told synchronously.
+
+    Args:
+        app: the application whose router is asked.
+        method: the method.
+        url: the URL, relative.
+        headers: the headers, `Host` among them where domains are routed.
+
+    Returns:
+        The match, with the application among its `apps`.
+
+    Raises:
+        RuntimeError: a resource waits for something outside, as none of aiohttp's own does.
+    """
+    # The router's type asks for a request; it reads only what a stand-in has.
+    asked = cast(web.Request, Asked(method, url, headers or {}))
+    routing = app.router.resolve(asked)
+    try:
+        routing.send(None)
+    except StopIteration as done:
+        match_info: web.UrlMappingMatchInfo = done.value
+    else:
+        routing.close()
+        raise RuntimeError("a resource of this application waits for something outside to route")
+    match_info.add_app(app)
+    return match_info

@@ -1,0 +1,283 @@
+"""URL rules: the patterns, and the index that finds the rules of a path in constant time."""
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from yarl import URL
+
+from routeguard.configuration import Faults, shown
+from routeguard.paths import resolved_path
+from routeguard.policies.exempt import exempt
+from routeguard.policy import Policy, kind_name, kind_of
+
+__all__ = ["Pattern", "Rule", "RuleIndex", "check_policies", "rule"]
+
+METHOD_LIST = re.compile(r"(?P<methods>[A-Za-z]+(?:,[A-Za-z]+)*) +(?P<path>\S.*)")
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+PLACEHOLDER = re.compile(r"\{([^{}:]*)(:)?[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What a rule's pattern was read as."""
+
+    kind: Literal["exact", "canonical", "prefix", "regex"]
+    text: str
+    regex: re.Pattern[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Policies for the URLs that match; made by `rule`."""
+
+    pattern: Pattern
+    methods: frozenset[str] | None
+    policies: tuple[Policy, ...]
+    given: str
+
+    def covers(self, method: str) -> bool:
+        """Whether the rule is for this method, whatever the path."""
+        return self.methods is None or method in self.methods
+
+    def __str__(self) -> str:
+        return self.given
+
+
+def rule(
+    pattern: str | re.Pattern[str] | URL,
+    *policies: Policy,
+    methods: str | Collection[str] | None = None,
+) -> Rule:
+    """Policies for the URLs that match a pattern.
+
+    Args:
+        pattern: `"/health"` (exactly that path), `"/users/{id}"` (every path of the resource
+            registered under that canonical pattern), `"/api/*"` (`/api/` and everything below
+            it), each also with methods in front (`"POST,PUT /api/*"`); a `yarl.URL` with nothing
+            but a path; or a compiled regular expression, tried with `pattern.match(path)`.
+            Patterns are relative to the application given to `setup`, and see the path
+            percent-decoded, with its dot segments resolved.
+        policies: one or more policies, each kind at most once (`use` as often as wanted).
+        methods: the methods that the rule is for, in any case; GET includes HEAD. All, by
+            default.
+
+    Returns:
+        A value to give to `setup`.
+
+    Raises:
+        ConfigError: the pattern is none; a method is none; there is no policy, or one kind
+            twice, or something that is no policy.
+    """
+    faults = Faults(f"rule({shown(pattern)})")
+    prefix_methods, parsed = _parse(pattern, faults)
+    if methods is not None and prefix_methods is not None:
+        faults.add(
+            f"methods stand both before the path and in methods={shown(methods)}: say them once"
+        )
+    chosen = _methods(prefix_methods if methods is None else methods, faults)
+    check_policies(policies, faults)
+    if not policies:
+        faults.add('it has no policy: write rule("/api/*", timeout(5))')
+    faults.raise_any()
+    given = pattern.pattern if isinstance(pattern, re.Pattern) else str(pattern)
+    if methods is not None and chosen is not None:
+        named = {methods} if isinstance(methods, str) else methods
+        given = f"{','.join(sorted(name.upper() for name in named))} {given}"
+    return Rule(parsed, chosen, tuple(policies), given)
+
+
+def check_policies(policies: Sequence[object], faults: Faults) -> None:
+    """Notes what is no policy, and what is said twice, among policies given together."""
+    seen: dict[type[Policy], Policy] = {}
+    for policy in policies:
+        if isinstance(policy, type) and issubclass(policy, Policy):
+            name = kind_name(policy)
+            faults.add(f"{name} is a kind of policy, not a policy: write {name}(...)")
+        elif not isinstance(policy, Policy):
+            faults.add(f"{shown(policy)} is no policy: write timeout(5), shield, cors([...]) …")
+        else:
+            kinds = policy.kinds if isinstance(policy, exempt) else {kind_of(type(policy))}
+            for kind in sorted(kinds, key=kind_name):
+                if kind in seen and not kind.adds_up:
+                    faults.add(
+                        f"{kind_name(kind)} is stated twice, by {seen[kind]!r} and {policy!r}: "
+                        f"keep one"
+                    )
+                seen[kind] = policy
+
+
+def _parse(
+    pattern: str | re.Pattern[str] | URL, faults: Faults
+) -> tuple[list[str] | None, Pattern]:
+    if isinstance(pattern, re.Pattern):
+        if isinstance(pattern.pattern, bytes):
+            faults.add("the regex is of bytes, and paths are text: leave out the b before it")
+        return None, Pattern("regex", pattern.pattern, pattern)
+    if isinstance(pattern, URL):
+        if pattern.is_absolute() or pattern.raw_query_string or pattern.raw_fragment:
+            faults.add(f"a URL with more than a path: write URL({pattern.raw_path!r})")
+        if not pattern.raw_path.startswith("/"):
+            faults.add(f"the path {pattern.raw_path!r} does not begin with /")
+        return None, Pattern("exact", resolved_path(pattern.path))
+    if not isinstance(pattern, str):
+        faults.add("the pattern must be a str, a compiled regex or a yarl.URL")
+        return None, Pattern("exact", "")
+    listed = METHOD_LIST.fullmatch(pattern)
+    methods = listed["methods"].split(",") if listed else None
+    path = listed["path"] if listed else pattern
+    kind = _kind_of_path(path, faults)
+    return methods, Pattern(kind, path[:-2] if kind == "prefix" else path)
+
+
+def _kind_of_path(path: str, faults: Faults) -> Literal["exact", "canonical", "prefix"]:
+    if not path.startswith("/"):
+        faults.add(f"the path {shown(path)} does not begin with /: write {shown('/' + path)}")
+    for mark, what in (("?", "a query"), ("#", "a fragment")):
+        if mark in path and "{" not in path:
+            faults.add(f"{shown(path)} has {what}, and rules see the path alone: leave it out")
+    if re.search(r"%[0-9A-Fa-f]{2}", path):
+        faults.add(
+            f"{shown(path)} is percent-encoded, and rules see decoded paths: "
+            f"write {shown(URL(path, encoded=True).path)}, or URL({path!r})"
+        )
+    if path.startswith("/") and resolved_path(path) != path:
+        faults.add(
+            f"rules see paths with dot segments resolved and slashes single: "
+            f"write {shown(resolved_path(path))}"
+        )
+    if "{" in path or "}" in path:
+        _check_canonical(path, faults)
+        return "canonical"
+    if path.endswith("/*") and "*" not in path[:-1]:
+        return "prefix"
+    if "*" in path:
+        faults.add(
+            f"{shown(path)} has a * that is not the last segment: "
+            f'write "/api/*" for a prefix, or re.compile(...)'
+        )
+    return "exact"
+
+
+def _check_canonical(path: str, faults: Faults) -> None:
+    if "*" in PLACEHOLDER.sub("", path):
+        faults.add(
+            f"{shown(path)} mixes a placeholder with a *: a canonical pattern names one resource "
+            f"as it was registered; for everything below it write re.compile(...)"
+        )
+    for found in PLACEHOLDER.finditer(path):
+        if found[2]:
+            canonical = PLACEHOLDER.sub(r"{\1}", path)
+            faults.add(f"a canonical pattern leaves out the regexes: write {shown(canonical)}")
+            break
+    bare = PLACEHOLDER.sub("", path)
+    if "{" in bare or "}" in bare:
+        faults.add(f"the braces of {shown(path)} do not pair: write /users/{{id}}")
+
+
+def _methods(methods: str | Collection[str] | None, faults: Faults) -> frozenset[str] | None:
+    if methods is None:
+        return None
+    names = [methods] if isinstance(methods, str) else list(methods)
+    if not names:
+        faults.add("methods is empty, so that the rule is for no request: leave it out for all")
+    chosen = set()
+    for name in names:
+        if not isinstance(name, str) or not TOKEN.fullmatch(name):
+            faults.add(f"{shown(name)} is no HTTP method: write methods=['POST', 'PUT']")
+        elif name == "*":
+            faults.add('"*" is no HTTP method: leave methods out for all')
+        else:
+            chosen.add(name.upper())
+    if "GET" in chosen:
+        chosen.add("HEAD")
+    return frozenset(chosen)
+
+
+class RuleIndex:
+    """The rules of one application, found by path and resource without trying each."""
+
+    __slots__ = (
+        "_canonical",
+        "_depth",
+        "_exact",
+        "_prefixes",
+        "_regexes",
+        "_sorted_exact",
+        "_sorted_prefixes",
+        "rules",
+    )
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.rules = tuple(rules)
+        self._exact: dict[str, list[int]] = {}
+        self._canonical: dict[str, list[int]] = {}
+        self._prefixes: dict[str, list[int]] = {}
+        self._regexes: list[tuple[int, re.Pattern[str]]] = []
+        self._depth = 0
+        for position, one in enumerate(self.rules):
+            match one.pattern:
+                case Pattern("exact", text):
+                    self._exact.setdefault(text, []).append(position)
+                case Pattern("canonical", text):
+                    self._canonical.setdefault(text, []).append(position)
+                case Pattern("prefix", text):
+                    self._prefixes.setdefault(text, []).append(position)
+                    self._depth = max(self._depth, text.count("/"))
+                case Pattern(regex=re.Pattern() as regex):
+                    self._regexes.append((position, regex))
+        self._sorted_exact = sorted(self._exact)
+        self._sorted_prefixes = sorted(f"{prefix}/" for prefix in self._prefixes)
+
+    @property
+    def by_path(self) -> bool:
+        """Whether any rule goes by the path rather than by the resource."""
+        return bool(self._exact or self._prefixes or self._regexes)
+
+    def matching(self, method: str, path: str, canonical: str | None) -> tuple[int, ...]:
+        """The positions of the rules for a request, in the order they were given.
+
+        Args:
+            method: the request's method, in upper case.
+            path: the path, relative and resolved.
+            canonical: the canonical pattern of the matched resource, without the mount prefix
+                and decoded; `None` where no resource matched.
+        """
+        found = self._exact.get(path, [])[:]
+        if canonical is not None:
+            found += self._canonical.get(canonical, [])
+        if self._prefixes:
+            for ancestor in self._ancestors(path):
+                found += self._prefixes.get(ancestor, [])
+        found += [position for position, regex in self._regexes if regex.match(path)]
+        found.sort()
+        return tuple(position for position in found if self.rules[position].covers(method))
+
+    def _ancestors(self, path: str) -> Iterator[str]:
+        # Deeper than the deepest prefix configured nothing can match.
+        end = 0
+        yield ""
+        for _ in range(self._depth):
+            end = path.find("/", end + 1)
+            if end < 0:
+                return
+            yield path[:end]
+
+    def splits(self, fixed: str) -> bool:
+        """Whether the paths that begin with a text do not all have the same rules.
+
+        Args:
+            fixed: what all paths of one resource begin with, such as `/users/`.
+        """
+        return (
+            bool(self._regexes)
+            or _any_inside(self._sorted_exact, fixed)
+            or _any_inside(self._sorted_prefixes, fixed, beyond=True)
+        )
+
+
+def _any_inside(paths: Sequence[str], fixed: str, *, beyond: bool = False) -> bool:
+    place = (bisect_right if beyond else bisect_left)(paths, fixed)
+    return place < len(paths) and paths[place].startswith(fixed)

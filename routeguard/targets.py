@@ -1,0 +1,90 @@
+"""The request that a preflight asks about: its route, and with it its plan."""
+
+from dataclasses import dataclass
+
+from aiohttp import hdrs, web
+from aiohttp.abc import AbstractView
+
+from routeguard.plan import Bounded, Plan, PlanBook
+from routeguard.policies.preflight import REQUEST_METHOD
+from routeguard.scope import Mount
+
+__all__ = ["Target", "Targets", "is_routed"]
+
+KEPT_TARGETS = 2048
+LONGEST_PATH = 512
+
+STOCK_RESOURCES = (web.PlainResource, web.DynamicResource, web.StaticResource, Mount)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a preflight asks about."""
+
+    method: str
+    plan: Plan
+    routed: bool
+
+
+class Targets:
+    """Finds the targets of preflights; what clients ask for again is kept, within bounds."""
+
+    __slots__ = ("_by_host", "_kept", "_plans")
+
+    def __init__(self, plans: PlanBook) -> None:
+        self._plans = plans
+        self._kept: Bounded[Target] = Bounded(KEPT_TARGETS)
+        self._by_host: bool | None = None
+
+    async def of(self, request: web.Request) -> Target:
+        """The target of a preflight.
+
+        The asked method is resolved from the root application's router, which is how aiohttp
+        would route the request itself.
+        """
+        method = request.headers[REQUEST_METHOD]
+        root = request.match_info.apps[0]
+        if self._by_host is None:
+            self._by_host = _goes_by_more_than_path(root)
+        path = request.rel_url.raw_path
+        key = (path, method)
+        keep = not self._by_host and len(path) <= LONGEST_PATH
+        target = self._kept.get(key) if keep else None
+        if target is None:
+            match_info = await root.router.resolve(request.clone(method=method))
+            match_info.add_app(root)
+            plan = self._plans.find(match_info, method, request.rel_url)
+            target = Target(method, plan, is_routed(match_info, method))
+            if keep:
+                self._kept.put(key, target)
+        return target
+
+
+def is_routed(match_info: web.UrlMappingMatchInfo, method: str) -> bool:
+    """Whether a path routes a method; also where it routes nothing at all, and 404 is to be read.
+
+    Args:
+        match_info: what the path and method resolved to.
+        method: the method, as it was asked for.
+    """
+    if match_info.http_exception is not None:
+        return match_info.http_exception.status == web.HTTPNotFound.status_code
+    handler: object = match_info.handler
+    if isinstance(handler, type) and issubclass(handler, AbstractView):
+        # A view has attributes that are no methods of HTTP, such as `request`.
+        return method in hdrs.METH_ALL and hasattr(handler, method.lower())
+    return True
+
+
+def _goes_by_more_than_path(app: web.Application) -> bool:
+    """Whether resources exist that may ask more of a request than its method and path."""
+    for resource in app.router.resources():
+        info = resource.get_info()
+        if "rule" in info:
+            return True
+        if "app" in info:
+            if _goes_by_more_than_path(info["app"]):
+                return True
+        elif type(resource) not in STOCK_RESOURCES:
+            return True
+    return False
