@@ -215,8 +215,9 @@ def explain_decision(decision: Decision, method: str) -> PolicyExplanation:
     """A decision, with a word on each statement that was considered."""
     policies: tuple[Policy, ...] = tuple(one.policy for one in decision.winners)
     note = ""
-    if policies and isinstance(policies[0], Shield) and not policies[0].covers(method):
-        policies, note = (), f"{policies[0]!r} is not for {method}"
+    shield = decision.policy
+    if isinstance(shield, Shield) and not shield.covers(method):
+        policies, note = (), f"{shield!r} is not for {method}"
     considered = tuple(
         Considered(one.policy, one.place, _verdict_on(one, decision)) for one in decision.considered
     )
