@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import web
 
-from routeguard.exchange import EXCHANGE, Exchange, exchange_of
+from routeguard.exchange import EXCHANGE, Exchange
 from routeguard.plan import NO_POLICY, Plan, PlanBook
 from routeguard.policies.around import enclose
 from routeguard.policies.deadlines import Deadline
@@ -21,13 +21,11 @@ __all__ = ["Dispatcher"]
 class Handling(Exchange):
     """An exchange, with the plan by which its dispatcher handles it."""
 
-    __slots__ = ("dispatcher", "plan", "preflight")
+    preflight = False
 
     def __init__(self, plan: Plan, dispatcher: "Dispatcher") -> None:
-        super().__init__()
         self.plan = plan
         self.dispatcher = dispatcher
-        self.preflight = False
 
 
 class Dispatcher:
@@ -36,10 +34,11 @@ class Dispatcher:
     __slots__ = ("plans", "targets", "work")
 
     def __init__(self, app: web.Application) -> None:
-        self.plans = PlanBook(app)
-        self.targets = Targets(self.plans)
-        self.work = ShieldedWork()
+        self.plans: PlanBook = PlanBook(app)
+        self.targets: Targets = Targets(self.plans)
+        self.work: ShieldedWork = ShieldedWork()
 
+    @web.middleware
     async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The middleware: https, preflights, errors, csrf and own kinds; `_run` does the rest."""
         match_info = request.match_info
@@ -135,8 +134,9 @@ class Dispatcher:
         """The hook: whatever leaves passes here last, also what no middleware has seen."""
         if self.plans.by_route.get(request.match_info.route) is NO_POLICY:
             return
-        exchange = exchange_of(request)
-        if exchange is None:
+        try:
+            exchange = request[EXCHANGE]
+        except KeyError:  # no middleware has seen this request, as when its Expect is refused
             plan = self.plans.find(request.match_info, request.method, request.rel_url)
             exchange = request[EXCHANGE] = Handling(plan, self)
         if not isinstance(exchange, Handling) or exchange.dispatcher is not self:
@@ -149,9 +149,11 @@ class Dispatcher:
             exchange.deadline.response_started(response)
         plan = exchange.plan
         if plan.cors is not None and not exchange.preflight:
-            origin = await plan.cors.allowed_origin(request)
-            plan.cors.mark(response.headers, origin)
-            if origin is None:
-                log_refused_origin(request, plan.cors_source)
-        if plan.https is not None:
-            plan.https.mark(request, response.headers, exchange)
+            granted = plan.cors.granted(request)
+            if granted is None:
+                granted = await plan.cors.examine(request)
+                if not granted:
+                    log_refused_origin(request, plan.cors_source)
+            plan.cors.mark(response.headers, granted)
+        if plan.https is not None and plan.https.hsts is not None:
+            plan.https.mark(request, response.headers, secure=exchange.secure)

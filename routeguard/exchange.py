@@ -13,21 +13,13 @@ __all__ = ["EXCHANGE", "Exchange", "RequestKey", "exchange_of"]
 class Exchange:
     """One request and its response, as far as several policies must know of each other's doings."""
 
-    __slots__ = (
-        "deadline",
-        "detached",
-        "response",
-        "secure",
-        "task",
-    )
-
-    def __init__(self) -> None:
-        self.task: asyncio.Task[object] | None = None
-        self.deadline: Deadline | None = None
-        self.response: web.StreamResponse | None = None
-        self.secure = False
-        self.detached = False
-        """Whether shielded work goes on though its request has been answered or abandoned."""
+    # Defaults stand in the class: one of these is made for every request.
+    task: asyncio.Task[object] | None = None
+    deadline: Deadline | None = None
+    response: web.StreamResponse | None = None
+    secure: bool = False
+    detached: bool = False
+    """Whether shielded work goes on though its request has been answered or abandoned."""
 
 
 if TYPE_CHECKING:

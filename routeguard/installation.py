@@ -9,7 +9,7 @@ from aiohttp import web
 from routeguard.configuration import ConfigError, Faults, shown
 from routeguard.dispatcher import Dispatcher
 from routeguard.policies.seconds import read_seconds
-from routeguard.policy import Handler, Policy
+from routeguard.policy import Policy
 from routeguard.rules import Rule, RuleIndex, check_policies
 from routeguard.scope import SCOPE, Mount, Scope
 from routeguard.startup import misused_handlers, unmatched_rules
@@ -18,7 +18,7 @@ __all__ = ["DISPATCHER", "setup", "shielded_count"]
 
 DISPATCHER = web.AppKey("dispatcher", Dispatcher)
 
-logger = logging.getLogger("routeguard")
+logger: logging.Logger = logging.getLogger("routeguard")
 
 
 def setup(app: web.Application, *entries: Rule | Policy, drain: float | timedelta = 30.0) -> None:
@@ -63,17 +63,13 @@ def _install(app: web.Application, scope: Scope, drain: float) -> None:
     app[DISPATCHER] = dispatcher
     app.router.register_resource(scope.mount)
 
-    @web.middleware
-    async def routeguard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        return await dispatcher.handle(request, handler)
-
     async def check(app: web.Application) -> None:
         if faults := misused_handlers(app):
             raise ConfigError("routeguard", *faults)
         for position, rule in unmatched_rules(scope):
             logger.warning('rule %d "%s" matches no route', position + 1, rule)
 
-    app.middlewares.insert(0, routeguard)
+    app.middlewares.insert(0, dispatcher.handle)
     app.on_response_prepare.append(dispatcher.on_response_prepare)
     # In front of the application's own, cleanup_ctx among them: the database must outlive what
     # still writes to it.

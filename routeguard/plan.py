@@ -60,8 +60,8 @@ class Plan:
     """Whether requests under this plan may be preflights."""
 
 
-NO_POLICY = Plan()
-ONLY_PREFLIGHTS = Plan(options=True)
+NO_POLICY: Plan = Plan()
+ONLY_PREFLIGHTS: Plan = Plan(options=True)
 
 
 class Bounded(Generic[V]):

@@ -8,7 +8,7 @@ cannot be proxied (aiohttp asks `issubclass` of it), so its policies stand in th
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
-from typing import ClassVar, TypeVar, cast, final
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast, final
 
 import wrapt
 from aiohttp import hdrs, web
@@ -98,8 +98,14 @@ def kind_name(kind: type[Policy]) -> str:
     return kind.__name__.lower()
 
 
+if TYPE_CHECKING:
+    Proxy = wrapt.CallableObjectProxy[Callable[..., object]]
+else:  # generic in the stubs only
+    Proxy = wrapt.CallableObjectProxy
+
+
 @final
-class Guarded(wrapt.CallableObjectProxy):  # type: ignore[type-arg]  # generic in the stubs only
+class Guarded(Proxy):
     """A handler with policies stated on it; transparent but for its identity.
 
     aiohttp caches what it builds for a handler by the handler's equality. wrapt compares a proxy

@@ -16,11 +16,11 @@ class Asked:
     __slots__ = ("headers", "host", "method", "path", "rel_url")
 
     def __init__(self, method: str, url: URL, headers: Mapping[str, str]) -> None:
-        self.method = method
-        self.rel_url = url
-        self.path = url.path
-        self.headers = CIMultiDict(headers)
-        self.host = self.headers.get("Host", "")
+        self.method: str = method
+        self.rel_url: URL = url
+        self.path: str = url.path
+        self.headers: CIMultiDict[str] = CIMultiDict(headers)
+        self.host: str = self.headers.get("Host", "")
 
 
 def resolve_now(

@@ -211,7 +211,7 @@ class RuleIndex:
     )
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self.rules = tuple(rules)
+        self.rules: tuple[Rule, ...] = tuple(rules)
         self._exact: dict[str, list[int]] = {}
         self._canonical: dict[str, list[int]] = {}
         self._prefixes: dict[str, list[int]] = {}

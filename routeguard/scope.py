@@ -24,7 +24,7 @@ class Mount(web.AbstractResource):
 
     def __init__(self) -> None:
         super().__init__()
-        self.prefix = ""
+        self.prefix: str = ""
 
     @property
     def canonical(self) -> str:

@@ -29,11 +29,23 @@ Predicate = (
 )
 Origin = str | re.Pattern[str] | URL
 
-logger = logging.getLogger("routeguard.cors")
+Grant = tuple[tuple[istr, str], ...]
+
+logger: logging.Logger = logging.getLogger("routeguard.cors")
 
 ALLOW_ORIGIN = istr("Access-Control-Allow-Origin")
 ALLOW_CREDENTIALS = istr("Access-Control-Allow-Credentials")
 EXPOSE_HEADERS = istr("Access-Control-Expose-Headers")
+RESPONSE_HEADERS = (
+    ALLOW_ORIGIN,
+    ALLOW_CREDENTIALS,
+    EXPOSE_HEADERS,
+    istr("Access-Control-Allow-Headers"),
+    istr("Access-Control-Allow-Local-Network"),
+    istr("Access-Control-Allow-Methods"),
+    istr("Access-Control-Allow-Private-Network"),
+    istr("Access-Control-Max-Age"),
+)
 VARY = istr("Vary")
 ORIGIN = istr("Origin")
 
@@ -73,10 +85,10 @@ class cors(Policy):
     allow_credentials: bool
     max_age: int | None
     everyone: bool = field(compare=False)
-    _headers: dict[str, tuple[tuple[istr, str], ...]] = field(compare=False)
+    _headers: dict[str, Grant] = field(compare=False)
     _set: OriginSet = field(compare=False)
     _regexes: tuple[re.Pattern[str], ...] = field(compare=False)
-    _common: tuple[tuple[istr, str], ...] = field(compare=False)
+    _common: Grant = field(compare=False)
     _arity: int = field(compare=False)
 
     def __init__(
@@ -106,7 +118,7 @@ class cors(Policy):
         faults.raise_any()
         common = [(ALLOW_CREDENTIALS, "true")] if allow_credentials else []
         common += [(EXPOSE_HEADERS, ", ".join(exposed))] if exposed else []
-        exact = [text for text in texts if "*" not in text]
+        known = ["*"] if "*" in texts else [text for text in texts if "*" not in text]
         put = object.__setattr__
         put(self, "origins", given)
         put(self, "allow_methods", methods)
@@ -116,7 +128,7 @@ class cors(Policy):
         put(self, "max_age", None if age is None else int(age))
         put(self, "everyone", "*" in texts)
         put(self, "_common", tuple(common))
-        put(self, "_headers", {text: ((ALLOW_ORIGIN, text), *common) for text in [*exact, "*"]})
+        put(self, "_headers", {text: ((ALLOW_ORIGIN, text), *common) for text in known})
         put(self, "_set", OriginSet(text for text in texts if text not in ("*", "null")))
         put(self, "_regexes", _regexes(given))
         put(self, "_arity", arity)
@@ -139,16 +151,28 @@ class cors(Policy):
         given += [] if self.max_age is None else [f"max_age={self.max_age}"]
         return f"cors({', '.join(given)})"
 
+    def granted(self, request: web.BaseRequest) -> Grant | None:
+        """The headers for an origin that is known by heart; `None` for one to be examined."""
+        if self.everyone:
+            return self._headers["*"]
+        lines = request.headers.getall(ORIGIN, None)
+        # Two lines are no origin at all, whatever either of them says.
+        return None if lines is None or len(lines) != 1 else self._headers.get(lines[0])
+
+    async def examine(self, request: web.BaseRequest) -> Grant:
+        """The headers that a response to a request gets; none at all where it is refused."""
+        origin = await self.allowed_origin(request)
+        if origin is None:
+            return ()
+        return self._headers.get(origin) or ((ALLOW_ORIGIN, origin), *self._common)
+
     async def allowed_origin(self, request: web.BaseRequest) -> str | None:
         """The origin to name in the answer, `"*"`, or `None` where the request's is refused."""
         if self.everyone:
             return "*"
         lines = request.headers.getall(ORIGIN, ())
-        # Two lines are no origin at all, whatever either of them says.
         if len(lines) != 1:
             return None
-        if lines[0] in self._headers:
-            return lines[0] if lines[0] != "*" else None
         return await self._examine(lines[0], request)
 
     async def _examine(self, line: str, request: web.BaseRequest) -> str | None:
@@ -171,26 +195,23 @@ class cors(Policy):
             logger.exception("origin %r refused: the predicate %s failed", origin, name)
             return False
 
-    def mark(self, headers: "CIMultiDict[str]", origin: str | None) -> None:
+    def mark(self, headers: "CIMultiDict[str]", granted: Grant) -> None:
         """Writes the CORS headers of a response, in place of any that are there.
 
         Args:
             headers: the response's.
-            origin: what `allowed_origin` returned.
+            granted: what `granted` or `examine` returned.
         """
-        remove_cors_headers(headers)
-        if origin is not None:
-            known = self._headers.get(origin)
-            for name, value in known or ((ALLOW_ORIGIN, origin), *self._common):
-                headers[name] = value
+        if not headers.keys().isdisjoint(RESPONSE_HEADERS):
+            for name in RESPONSE_HEADERS:
+                headers.popall(name, None)
+        for name, value in granted:
+            headers[name] = value
         if not self.everyone:
-            vary_by(headers, "Origin")
-
-
-def remove_cors_headers(headers: "CIMultiDict[str]") -> None:
-    """Takes out every `Access-Control-*` header."""
-    for name in [name for name in headers if name[:15].lower() == "access-control-"]:
-        headers.popall(name, None)
+            if VARY in headers:
+                vary_by(headers, "Origin")
+            else:
+                headers[VARY] = "Origin"
 
 
 def vary_by(headers: "CIMultiDict[str]", *names: str) -> None:

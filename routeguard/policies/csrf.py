@@ -2,11 +2,12 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Self
 
 from aiohttp import web
 from yarl import URL
 
-from routeguard.configuration import Faults, shown
+from routeguard.configuration import ConfigError, Faults, shown
 from routeguard.policies.origins import (
     DEFAULT_PORTS,
     OriginSet,
@@ -45,6 +46,12 @@ class csrf(Policy):
 
     trusted_origins: tuple[str, ...]
     _trusted: OriginSet = field(compare=False)
+
+    def __new__(cls, *misplaced: object, **options: object) -> Self:
+        """Refuses to be written without parentheses, as a decorator that takes a handler."""
+        if misplaced:
+            raise ConfigError(f"csrf({shown(misplaced[0])}): write @csrf() above the handler")
+        return object.__new__(cls)
 
     def __init__(self, *, trusted_origins: str | URL | Collection[str | URL] = ()) -> None:
         faults = Faults("csrf(...)")

@@ -53,7 +53,7 @@ class Clock:
 
     def __init__(self, bound: Bound, seconds: float) -> None:
         self.bound: Bound = bound
-        self.seconds = seconds
+        self.seconds: float = seconds
         self._loop: asyncio.AbstractEventLoop | None = None
         self._queue: dict[Deadline, float] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -110,18 +110,13 @@ class Deadline:
     no other, is what ended the work.
     """
 
-    __slots__ = (
-        "_bounds",
-        "_cancelling",
-        "_closed",
-        "_loop",
-        "_passed",
-        "_start",
-        "_task",
-        "_timers",
-        "_total",
-        "_writing",
-    )
+    # Defaults stand in the class: one of these is made for every request under a timeout.
+    _passed: Clock | None = None
+    _timers: dict[Clock, asyncio.TimerHandle] | None = None
+    _start: float | None = None
+    _total: float | None = None
+    _writing = 0
+    _closed = False
 
     def __init__(
         self, bounds: Bounds, loop: asyncio.AbstractEventLoop, task: "asyncio.Task[object]"
@@ -130,12 +125,10 @@ class Deadline:
         self._loop = loop
         self._task = task
         self._cancelling = task.cancelling()
-        self._passed: Clock | None = None
-        self._closed = False
-        self._timers: dict[Clock, asyncio.TimerHandle] | None = None
-        self._writing = 0
-        self._start = None if bounds.start is None else bounds.start.add(self, loop)
-        self._total = None if bounds.total is None else bounds.total.add(self, loop)
+        if bounds.start is not None:
+            self._start = bounds.start.add(self, loop)
+        if bounds.total is not None:
+            self._total = bounds.total.add(self, loop)
 
     def expire(self, clock: Clock) -> None:
         """A bound has been passed: the task is cancelled, once."""
@@ -171,11 +164,13 @@ class Deadline:
 
     def response_started(self, response: web.StreamResponse) -> None:
         """The bound on the start has been kept; from here on the stream must not fall silent."""
+        if self._closed:
+            return
         if self._start is not None:
             self._disarm(self._bounds.start)
             self._start = None
         idle = self._bounds.idle
-        if idle is not None and not self._closed and self._passed is None and watched(response):
+        if idle is not None and self._passed is None and watched(response):
             idle.add(self, self._loop)
             self._watch(response, idle)
 
@@ -187,14 +182,19 @@ class Deadline:
             task's count of cancellations tells: where another was asked for, it is not.
         """
         self._closed = True
-        if self._start is not None:
-            self._disarm(self._bounds.start)
-        if self._total is not None:
-            self._disarm(self._bounds.total)
-        if self._bounds.idle is not None:
-            self._bounds.idle.discard(self)
+        bounds = self._bounds
+        if self._start is not None and bounds.start is not None:
+            bounds.start.discard(self)
+            self._start = None
+        if self._total is not None and bounds.total is not None:
+            bounds.total.discard(self)
+            self._total = None
+        if bounds.idle is not None:
+            bounds.idle.discard(self)
             self._writing = -1
-        self._start = self._total = None
+        if self._timers is not None:
+            for timer in self._timers.values():
+                timer.cancel()
         return self._passed is not None and self._task.uncancel() <= self._cancelling
 
     def timeout(self) -> HandlerTimeout:

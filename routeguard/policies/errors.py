@@ -27,7 +27,7 @@ ErrorHandler = (
 )
 ExceptionTypes = type[Exception] | tuple[type[Exception], ...]
 
-logger = logging.getLogger("routeguard.errors")
+logger: logging.Logger = logging.getLogger("routeguard.errors")
 
 # What belongs to one connection or one body (RFC 9110, sections 7.6.1 and 8), and what aiohttp
 # stamps on every response anew.

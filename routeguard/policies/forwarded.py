@@ -30,9 +30,9 @@ class Trusted:
     __slots__ = ("_known", "all", "networks", "unix")
 
     def __init__(self, networks: tuple[Network, ...], *, unix: bool, everyone: bool) -> None:
-        self.networks = networks
-        self.unix = unix
-        self.all = everyone
+        self.networks: tuple[Network, ...] = networks
+        self.unix: bool = unix
+        self.all: bool = everyone
         self._known: dict[str, bool] = {}
 
     def includes(self, request: web.BaseRequest) -> bool:

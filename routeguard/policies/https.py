@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from aiohttp import web
-from multidict import CIMultiDict
+from multidict import CIMultiDict, istr
 from yarl import URL
 
 from routeguard.configuration import Faults, shown
@@ -62,6 +62,7 @@ class https(Policy):
     trusted: tuple[str, ...]
     redirect: bool
     hsts: str | None
+    _names: tuple[istr, ...] = field(compare=False)
     _peers: Trusted = field(compare=False)
 
     def __init__(
@@ -83,6 +84,7 @@ class https(Policy):
         object.__setattr__(self, "trusted", texts)
         object.__setattr__(self, "redirect", redirect)
         object.__setattr__(self, "hsts", policy)
+        object.__setattr__(self, "_names", tuple(istr(name) for name, _ in headers))
         object.__setattr__(self, "_peers", make_trusted(texts))
 
     def __repr__(self) -> str:
@@ -119,18 +121,18 @@ class https(Policy):
         Raises:
             web.HTTPException: HTTPS is demanded, and the client did not use it.
         """
-        if self.is_secure(request):
-            exchange.secure = True
-            return request if request.secure else request.clone(scheme="https")
+        headers = request.headers
+        for name in self._names:
+            if name in headers and self.is_secure(request):
+                exchange.secure = True
+                return request if request.secure else request.clone(scheme="https")
         if self.redirect and not request.secure:
             self.demand(request)
         return request
 
-    def mark(
-        self, request: web.BaseRequest, headers: "CIMultiDict[str]", exchange: Exchange
-    ) -> None:
+    def mark(self, request: web.BaseRequest, headers: "CIMultiDict[str]", *, secure: bool) -> None:
         """Writes `Strict-Transport-Security`, over HTTPS only (RFC 6797, section 7.2)."""
-        if self.hsts is not None and (exchange.secure or request.secure):
+        if self.hsts is not None and (secure or request.secure):
             headers.setdefault("Strict-Transport-Security", self.hsts)
 
     def demand(self, request: web.BaseRequest) -> None:
@@ -166,6 +168,9 @@ def _over_https(request: web.BaseRequest) -> URL:
 
 
 def _read_headers(headers: Mapping[str, str], faults: Faults) -> tuple[tuple[str, str], ...]:
+    if callable(headers):
+        faults.add("it was written without its parentheses: write @https() above the handler")
+        return ()
     if not isinstance(headers, Mapping):
         faults.add(
             f"match_headers={shown(headers)} is no mapping: write {{'X-Forwarded-Proto': 'https'}}"

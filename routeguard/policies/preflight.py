@@ -26,7 +26,7 @@ MAX_AGE = istr("Access-Control-Max-Age")
 SAFELISTED_METHODS = frozenset({"GET", "HEAD", "POST"})
 VARY_PREFLIGHT = "Access-Control-Request-Method, Access-Control-Request-Headers"
 
-logger = logging.getLogger("routeguard.cors")
+logger: logging.Logger = logging.getLogger("routeguard.cors")
 
 
 def is_preflight(request: web.BaseRequest) -> bool:

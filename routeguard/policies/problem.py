@@ -21,7 +21,7 @@ except ImportError:  # the extra is not installed: JSON for everyone
 
 __all__ = ["ProblemDetails", "problem_details"]
 
-logger = logging.getLogger("routeguard.errors")
+logger: logging.Logger = logging.getLogger("routeguard.errors")
 
 STANDARD_MEMBERS = ("type", "title", "status", "detail", "instance")
 LONGEST_ACCEPT = 2000
@@ -140,7 +140,7 @@ class ProblemDetails:
         return problem
 
 
-problem_details = ProblemDetails()
+problem_details: ProblemDetails = ProblemDetails()
 """Answers errors with RFC 9457 problem details; see `ProblemDetails`."""
 
 

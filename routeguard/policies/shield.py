@@ -101,5 +101,5 @@ def _read_methods(methods: str | Collection[str] | None, faults: Faults) -> froz
     return frozenset(name.upper() for name in names if isinstance(name, str))
 
 
-shield = Shield()
+shield: Shield = Shield()
 """The handler runs to its end whatever happens to the connection; see `Shield`."""

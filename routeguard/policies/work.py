@@ -15,7 +15,7 @@ __all__ = ["DetachedError", "ShieldedWork", "refuse_writes"]
 CANCEL_GRACE = 1.0
 """Seconds for the `finally` blocks of work that is given up at shutdown."""
 
-logger = logging.getLogger("routeguard.shield")
+logger: logging.Logger = logging.getLogger("routeguard.shield")
 
 
 class DetachedError(ConnectionResetError):
