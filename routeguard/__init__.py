@@ -1,7 +1,8 @@
 """Timeout, shield, CORS, error, HTTPS and CSRF policies for each route of an aiohttp app."""
 
 from routeguard.configuration import ConfigError
-from routeguard.explanation import Explanation, explain
+from routeguard.explanation import Considered, Explanation, PolicyExplanation, explain
+from routeguard.findings import Finding, check
 from routeguard.installation import setup, shielded_count
 from routeguard.paths import (
     IDEMPOTENT_METHODS,
@@ -22,16 +23,23 @@ from routeguard.policies.timeout import deadline, timeout
 from routeguard.policies.use import use
 from routeguard.policy import Policy
 from routeguard.rules import rule
+from routeguard.surveying import Survey, SurveyedRoute, survey
 
 __all__ = [
     "IDEMPOTENT_METHODS",
     "NON_IDEMPOTENT_METHODS",
     "ConfigError",
+    "Considered",
     "ErrorContext",
     "Explanation",
+    "Finding",
     "HandlerTimeout",
     "Policy",
+    "PolicyExplanation",
     "ProblemDetails",
+    "Survey",
+    "SurveyedRoute",
+    "check",
     "cors",
     "csrf",
     "deadline",
@@ -49,6 +57,7 @@ __all__ = [
     "setup",
     "shield",
     "shielded_count",
+    "survey",
     "timeout",
     "use",
 ]

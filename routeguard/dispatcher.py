@@ -1,13 +1,14 @@
 """The one middleware that applies every policy to a request, outermost first."""
 
 import asyncio
+from dataclasses import replace
+from functools import partial
 
 from aiohttp import web
 
 from routeguard.exchange import EXCHANGE, Exchange
 from routeguard.plan import NO_POLICY, Plan, PlanBook
 from routeguard.policies.around import enclose
-from routeguard.policies.deadlines import Deadline
 from routeguard.policies.preflight import answer_preflight, is_preflight, log_refused_origin
 from routeguard.policies.started import cut_off
 from routeguard.policies.websocket import is_websocket_handshake
@@ -19,13 +20,13 @@ __all__ = ["Dispatcher"]
 
 
 class Handling(Exchange):
-    """An exchange, with the plan by which its dispatcher handles it."""
+    """An exchange, with the plan by which it is handled."""
 
-    preflight = False
-
-    def __init__(self, plan: Plan, dispatcher: "Dispatcher") -> None:
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.dispatcher = dispatcher
+
+
+NOTHING = Handling(NO_POLICY)
 
 
 class Dispatcher:
@@ -38,18 +39,24 @@ class Dispatcher:
         self.targets: Targets = Targets(self.plans)
         self.work: ShieldedWork = ShieldedWork()
 
+    def start(self, app: web.Application) -> None:
+        """Makes ready for one run of the application, in the loop that runs now."""
+        self.plans = PlanBook(app, asyncio.get_running_loop())
+        self.targets = Targets(self.plans)
+
     @web.middleware
     async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The middleware: https, preflights, errors, csrf and own kinds; `_run` does the rest."""
-        match_info = request.match_info
-        plan = self.plans.by_route.get(match_info.route)
+        plan = self.plans.by_route.get(request.match_info.route)
         if plan is None:
-            plan = self.plans.find(match_info, request.method, request.rel_url)
-        if plan is NO_POLICY:
+            plan = self.plans.find(request.match_info, request.method, request.rel_url)
+        if plan.is_empty:
+            if plan is NO_POLICY:
+                request[EXCHANGE] = NOTHING
             return await handler(request)
-        exchange = request[EXCHANGE] = Handling(plan, self)
+        exchange = request[EXCHANGE] = Handling(plan)
         received = request
-        if plan.https is not None:
+        if plan.https is not None and plan.https.concerns(request):
             request = plan.https.rescheme(request, exchange)
         if plan.options and is_preflight(request):
             answer = await self._answer_preflight(request, exchange)
@@ -77,35 +84,30 @@ class Dispatcher:
         plan = exchange.plan
         if plan.chain is not None:
             handler = plan.chain.around(request, handler)
-        shielded = plan.shield is not None and (
+        if plan.shield is not None and (
             plan.shields_websockets or not is_websocket_handshake(request)
-        )
-        if plan.bounds is None and not shielded:
+        ):
+            handler = partial(self.work.run, handler=handler, exchange=exchange, limit=plan.limit)
+        if plan.bounds is None:
             return await handler(request)
-        loop = asyncio.get_running_loop()
-        task = exchange.task = asyncio.current_task(loop)
-        if plan.bounds is None or task is None:
-            return await self.work.run(request, handler, exchange, loop, plan.limit)
-        deadline = exchange.deadline = Deadline(plan.bounds, loop, task)
+        exchange.arm(plan.bounds, asyncio.current_task(self.plans.loop))
         timed_out = False
         try:
             try:
-                if shielded:
-                    return await self.work.run(request, handler, exchange, loop, plan.limit)
                 return await handler(request)
             finally:
-                timed_out = deadline.close()
+                timed_out = exchange.close()
         except asyncio.CancelledError as error:
             if not timed_out:
                 raise
             await cut_off(request, exchange.response)
-            raise deadline.timeout() from error
+            raise exchange.timeout() from error
 
     async def _answer_preflight(
         self, request: web.Request, exchange: Handling
     ) -> web.Response | None:
         """The answer to a preflight; `None` where it is the application's own business."""
-        exchange.preflight = True
+        exchange.plan = replace(exchange.plan, cors=None)  # no response to it is marked
         target = await self.targets.of(request)
         if target.plan.cors is None:
             return None
@@ -132,28 +134,24 @@ class Dispatcher:
 
     async def on_response_prepare(self, request: web.Request, response: web.StreamResponse) -> None:
         """The hook: whatever leaves passes here last, also what no middleware has seen."""
-        if self.plans.by_route.get(request.match_info.route) is NO_POLICY:
-            return
         try:
             exchange = request[EXCHANGE]
         except KeyError:  # no middleware has seen this request, as when its Expect is refused
             plan = self.plans.find(request.match_info, request.method, request.rel_url)
-            exchange = request[EXCHANGE] = Handling(plan, self)
-        if not isinstance(exchange, Handling) or exchange.dispatcher is not self:
-            return
+            exchange = request[EXCHANGE] = Handling(plan)
+        if exchange is NOTHING or exchange.response is response:
+            return  # the hook of a dispatcher around this one comes first
+        assert isinstance(exchange, Handling)
+        exchange.response = response
         if exchange.detached and asyncio.current_task() is not exchange.task:
             refuse_writes(response)
             raise DetachedError("the request has been answered or its client has gone")
-        exchange.response = response
-        if exchange.deadline is not None:
-            exchange.deadline.response_started(response)
+        if exchange.armed:
+            exchange.response_started(response)
         plan = exchange.plan
-        if plan.cors is not None and not exchange.preflight:
-            granted = plan.cors.granted(request)
-            if granted is None:
-                granted = await plan.cors.examine(request)
-                if not granted:
-                    log_refused_origin(request, plan.cors_source)
-            plan.cors.mark(response.headers, granted)
-        if plan.https is not None and plan.https.hsts is not None:
-            plan.https.mark(request, response.headers, secure=exchange.secure)
+        if plan.cors is not None and not plan.cors.mark_known(request, response.headers):
+            allowed = await plan.cors.mark(request, response.headers)
+            if not allowed:
+                log_refused_origin(request, plan.cors_source)
+        if plan.hsts:
+            plan.hsts.mark(request, response.headers, secure=exchange.secure)

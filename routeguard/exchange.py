@@ -1,6 +1,5 @@
 """What is known of one request while it is being handled, shared by all its clones."""
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -10,14 +9,16 @@ from routeguard.policies.deadlines import Deadline
 __all__ = ["EXCHANGE", "Exchange", "RequestKey", "exchange_of"]
 
 
-class Exchange:
-    """One request and its response, as far as several policies must know of each other's doings."""
+class Exchange(Deadline):
+    """One request and its response, as far as several policies must know of each other's doings.
 
-    # Defaults stand in the class: one of these is made for every request.
-    task: asyncio.Task[object] | None = None
-    deadline: Deadline | None = None
+    It is the deadline of the request's handler, too: one object is made for a request.
+    """
+
     response: web.StreamResponse | None = None
+    """The response that has been begun, if one has."""
     secure: bool = False
+    """Whether a trusted proxy has said that the client came over HTTPS."""
     detached: bool = False
     """Whether shielded work goes on though its request has been answered or abandoned."""
 

@@ -205,10 +205,11 @@ def explain(
 
 
 def handler_name(handler: object) -> str:
-    """A handler as a person knows it: its module and qualified name."""
-    func = getattr(handler, "func", handler)
-    name = getattr(func, "__qualname__", None) or repr(func)
-    return f"{getattr(func, '__module__', '')}.{name}"
+    """A handler as a person knows it: its module and qualified name, or those of its class."""
+    while (inner := getattr(handler, "__wrapped__", getattr(handler, "func", None))) is not None:
+        handler = inner
+    named = handler if hasattr(handler, "__qualname__") else type(handler)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def explain_decision(decision: Decision, method: str) -> PolicyExplanation:

@@ -63,7 +63,8 @@ def _install(app: web.Application, scope: Scope, drain: float) -> None:
     app[DISPATCHER] = dispatcher
     app.router.register_resource(scope.mount)
 
-    async def check(app: web.Application) -> None:
+    async def start(app: web.Application) -> None:
+        dispatcher.start(app)
         if faults := misused_handlers(app):
             raise ConfigError("routeguard", *faults)
         for position, rule in unmatched_rules(scope):
@@ -73,7 +74,7 @@ def _install(app: web.Application, scope: Scope, drain: float) -> None:
     app.on_response_prepare.append(dispatcher.on_response_prepare)
     # In front of the application's own, cleanup_ctx among them: the database must outlive what
     # still writes to it.
-    app.on_startup.insert(0, check)
+    app.on_startup.insert(0, start)
     app.on_shutdown.insert(0, shutdown.begin)
     app.on_cleanup.insert(0, shutdown.finish)
 

@@ -4,6 +4,7 @@ A plan belongs to a route where no rule splits the route's paths. Everything tha
 is bounded: paths are chosen by clients.
 """
 
+import asyncio
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
@@ -25,7 +26,7 @@ from routeguard.policy import Policy
 from routeguard.resolution import Resolution, positions_of, resolve
 from routeguard.scope import SCOPE, scopes_of
 
-__all__ = ["NO_POLICY", "Plan", "PlanBook"]
+__all__ = ["NOT_OURS", "NO_POLICY", "Plan", "PlanBook"]
 
 KEPT_PATHS = 2048
 KEPT_PLANS = 4096
@@ -58,9 +59,13 @@ class Plan:
     place: str = ""
     options: bool = False
     """Whether requests under this plan may be preflights."""
+    hsts: Https | None = None
+    is_empty: bool = False
 
 
-NO_POLICY: Plan = Plan()
+NO_POLICY: Plan = Plan(is_empty=True)
+NOT_OURS: Plan = Plan(is_empty=True)
+"""For requests that another dispatcher, outside this one, handles."""
 ONLY_PREFLIGHTS: Plan = Plan(options=True)
 
 
@@ -88,10 +93,11 @@ class Bounded(Generic[V]):
 class PlanBook:
     """The plans of one application that was set up."""
 
-    __slots__ = ("_app", "_by_path", "_clocks", "_plans", "_unsplit", "by_route")
+    __slots__ = ("_app", "_by_path", "_clocks", "_plans", "_unsplit", "by_route", "loop")
 
-    def __init__(self, app: web.Application) -> None:
+    def __init__(self, app: web.Application, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._app = app
+        self.loop: asyncio.AbstractEventLoop | None = loop
         self._clocks: dict[tuple[Bound, float], Clock] = {}
         self.by_route: dict[web.AbstractRoute, Plan] = {}
         """Plans that the route alone decides; for the dispatcher's first look."""
@@ -116,7 +122,7 @@ class PlanBook:
         if (plan := self._unsplit.get((route, method))) is not None and is_plain(url.raw_path):
             return plan
         if not self._is_outermost(match_info):
-            plan = NO_POLICY  # the outermost dispatcher has done the work
+            plan = NOT_OURS  # the outermost dispatcher has done the work
         elif (span := _span(route)) is None or self._is_split(match_info, span):
             return self._by_its_path(match_info, method, url, route)
         else:
@@ -153,7 +159,7 @@ class PlanBook:
             plan = (
                 self._make(match_info, method, url.path, of)
                 if self._is_outermost(match_info)
-                else NO_POLICY
+                else NOT_OURS
             )
             if len(raw_path) <= LONGEST_PATH:
                 self._by_path.put(key, plan)
@@ -208,6 +214,7 @@ class PlanBook:
         secured = policies.get(https)
         return Plan(
             https=secured if isinstance(secured, https) else None,
+            hsts=secured if isinstance(secured, https) and secured.hsts is not None else None,
             cors=sharing if isinstance(sharing, cors) else None,
             cors_source=chosen[cors].place if cors in chosen else "",
             errors=answering if isinstance(answering, errors) else None,
@@ -236,7 +243,11 @@ class PlanBook:
 
     def _clock(self, bound: Bound, seconds: float) -> Clock:
         # One clock, and so one timer, for all routes that wait equally long.
-        return self._clocks.setdefault((bound, seconds), Clock(bound, seconds))
+        clock = self._clocks.get((bound, seconds))
+        if clock is None:
+            loop = self.loop or asyncio.get_running_loop()
+            clock = self._clocks[bound, seconds] = Clock(bound, seconds, loop)
+        return clock
 
 
 def _span(route: web.AbstractRoute) -> str | None:

@@ -29,8 +29,6 @@ Predicate = (
 )
 Origin = str | re.Pattern[str] | URL
 
-Grant = tuple[tuple[istr, str], ...]
-
 logger: logging.Logger = logging.getLogger("routeguard.cors")
 
 ALLOW_ORIGIN = istr("Access-Control-Allow-Origin")
@@ -85,10 +83,10 @@ class cors(Policy):
     allow_credentials: bool
     max_age: int | None
     everyone: bool = field(compare=False)
-    _headers: dict[str, Grant] = field(compare=False)
+    _known: frozenset[str] = field(compare=False)
     _set: OriginSet = field(compare=False)
     _regexes: tuple[re.Pattern[str], ...] = field(compare=False)
-    _common: Grant = field(compare=False)
+    _common: tuple[tuple[istr, str], ...] = field(compare=False)
     _arity: int = field(compare=False)
 
     def __init__(
@@ -118,7 +116,6 @@ class cors(Policy):
         faults.raise_any()
         common = [(ALLOW_CREDENTIALS, "true")] if allow_credentials else []
         common += [(EXPOSE_HEADERS, ", ".join(exposed))] if exposed else []
-        known = ["*"] if "*" in texts else [text for text in texts if "*" not in text]
         put = object.__setattr__
         put(self, "origins", given)
         put(self, "allow_methods", methods)
@@ -128,7 +125,7 @@ class cors(Policy):
         put(self, "max_age", None if age is None else int(age))
         put(self, "everyone", "*" in texts)
         put(self, "_common", tuple(common))
-        put(self, "_headers", {text: ((ALLOW_ORIGIN, text), *common) for text in known})
+        put(self, "_known", frozenset(text for text in texts if "*" not in text))
         put(self, "_set", OriginSet(text for text in texts if text not in ("*", "null")))
         put(self, "_regexes", _regexes(given))
         put(self, "_arity", arity)
@@ -151,20 +148,45 @@ class cors(Policy):
         given += [] if self.max_age is None else [f"max_age={self.max_age}"]
         return f"cors({', '.join(given)})"
 
-    def granted(self, request: web.BaseRequest) -> Grant | None:
-        """The headers for an origin that is known by heart; `None` for one to be examined."""
+    def mark_known(self, request: web.BaseRequest, headers: "CIMultiDict[str]") -> bool:
+        """Marks the response to an origin known by heart; `False` for one to be examined."""
         if self.everyone:
-            return self._headers["*"]
-        lines = request.headers.getall(ORIGIN, None)
-        # Two lines are no origin at all, whatever either of them says.
-        return None if lines is None or len(lines) != 1 else self._headers.get(lines[0])
+            origin = "*"
+        else:
+            lines = request.headers.getall(ORIGIN, ())
+            # Two lines are no origin at all, whatever either of them says.
+            if len(lines) != 1 or (origin := lines[0]) not in self._known:
+                return False
+            if VARY in headers:
+                vary_by(headers, "Origin")
+            else:
+                headers[VARY] = "Origin"
+        if not headers.keys().isdisjoint(RESPONSE_HEADERS):
+            remove_cors_headers(headers)
+        headers[ALLOW_ORIGIN] = origin
+        for name, value in self._common:
+            headers[name] = value
+        return True
 
-    async def examine(self, request: web.BaseRequest) -> Grant:
-        """The headers that a response to a request gets; none at all where it is refused."""
+    async def mark(self, request: web.BaseRequest, headers: "CIMultiDict[str]") -> bool:
+        """Writes the CORS headers of a response, in place of any that are there.
+
+        Args:
+            request: the request.
+            headers: the response's.
+
+        Returns:
+            Whether the origin is allowed; without an `Origin` none is.
+        """
         origin = await self.allowed_origin(request)
-        if origin is None:
-            return ()
-        return self._headers.get(origin) or ((ALLOW_ORIGIN, origin), *self._common)
+        remove_cors_headers(headers)
+        if origin is not None:
+            headers[ALLOW_ORIGIN] = origin
+            for name, value in self._common:
+                headers[name] = value
+        if not self.everyone:
+            vary_by(headers, "Origin")
+        return origin is not None
 
     async def allowed_origin(self, request: web.BaseRequest) -> str | None:
         """The origin to name in the answer, `"*"`, or `None` where the request's is refused."""
@@ -181,7 +203,7 @@ class cors(Policy):
             return None
         if not isinstance(self.origins, tuple):
             return origin if await self._ask(self.origins, origin, request) else None
-        if origin in self._headers or origin in self._set:
+        if origin in self._known or origin in self._set:
             return origin
         return origin if any(regex.fullmatch(origin) for regex in self._regexes) else None
 
@@ -195,23 +217,11 @@ class cors(Policy):
             logger.exception("origin %r refused: the predicate %s failed", origin, name)
             return False
 
-    def mark(self, headers: "CIMultiDict[str]", granted: Grant) -> None:
-        """Writes the CORS headers of a response, in place of any that are there.
 
-        Args:
-            headers: the response's.
-            granted: what `granted` or `examine` returned.
-        """
-        if not headers.keys().isdisjoint(RESPONSE_HEADERS):
-            for name in RESPONSE_HEADERS:
-                headers.popall(name, None)
-        for name, value in granted:
-            headers[name] = value
-        if not self.everyone:
-            if VARY in headers:
-                vary_by(headers, "Origin")
-            else:
-                headers[VARY] = "Origin"
+def remove_cors_headers(headers: "CIMultiDict[str]") -> None:
+    """Takes out every CORS header."""
+    for name in RESPONSE_HEADERS:
+        headers.popall(name, None)
 
 
 def vary_by(headers: "CIMultiDict[str]", *names: str) -> None:

@@ -9,7 +9,8 @@ What a deadline does to the task is what `asyncio.timeout` of CPython does, to t
 """
 
 import asyncio
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
 from typing import Literal
 
 from aiohttp import web
@@ -47,45 +48,45 @@ class HandlerTimeout(TimeoutError):
 
 
 class Clock:
-    """One duration: a queue in order of expiry, and the timer of its oldest entry."""
+    """One duration in one event loop: a queue in order of expiry, and the timer of its oldest."""
 
-    __slots__ = ("_loop", "_queue", "_timer", "bound", "seconds")
+    __slots__ = ("_now", "_queue", "_timer", "bound", "loop", "seconds")
 
-    def __init__(self, bound: Bound, seconds: float) -> None:
+    def __init__(self, bound: Bound, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
         self.bound: Bound = bound
         self.seconds: float = seconds
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop = loop
+        # asyncio's own loops tell the time by this function, and take as long again to do so.
+        plain = getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time
+        self._now: Callable[[], float] = time.monotonic if plain else loop.time
         self._queue: dict[Deadline, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, entry: "Deadline", loop: asyncio.AbstractEventLoop) -> float:
-        """Starts an entry's time.
-
-        Returns:
-            When it will be up, by the loop's clock.
-        """
-        if loop is not self._loop:
-            # A queue belongs to one event loop; an application served again has another.
-            self._loop, self._queue, self._timer = loop, {}, None
-        when = self._queue[entry] = loop.time() + self.seconds
+    def add(self, entry: "Deadline") -> None:
+        """Starts an entry's time."""
+        when = self._queue[entry] = self._now() + self.seconds
         if self._timer is None:
-            self._timer = loop.call_at(when, self._ring, loop)
-        return when
+            self._timer = self.loop.call_at(when, self._ring)
+
+    def when(self, entry: "Deadline") -> float | None:
+        """When an entry's time will be up, by the loop's clock; `None` if it is not in."""
+        return self._queue.get(entry)
 
     def discard(self, entry: "Deadline") -> None:
         """Takes an entry out, if it is in; the last one out leaves no timer armed."""
-        self._queue.pop(entry, None)
-        if not self._queue and self._timer is not None:
+        queue = self._queue
+        queue.pop(entry, None)
+        if not queue and self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = loop.time()
+    def _ring(self) -> None:
+        now = self._now()
         due = []
         self._timer = None
         for entry, when in self._queue.items():
             if when > now:
-                self._timer = loop.call_at(when, self._ring, loop)
+                self._timer = self.loop.call_at(when, self._ring)
                 break
             due.append(entry)
         for entry in due:
@@ -94,13 +95,18 @@ class Clock:
             entry.expire(self)
 
 
-@dataclass(frozen=True, slots=True)
 class Bounds:
     """The clocks under which one handler runs."""
 
-    start: Clock | None = None
-    total: Clock | None = None
-    idle: Clock | None = None
+    __slots__ = ("idle", "running", "start", "total")
+
+    def __init__(
+        self, *, start: Clock | None = None, total: Clock | None = None, idle: Clock | None = None
+    ) -> None:
+        self.start: Clock | None = start
+        self.total: Clock | None = total
+        self.idle: Clock | None = idle
+        self.running: tuple[Clock, ...] = tuple(one for one in (start, total) if one is not None)
 
 
 class Deadline:
@@ -110,92 +116,96 @@ class Deadline:
     no other, is what ended the work.
     """
 
-    # Defaults stand in the class: one of these is made for every request under a timeout.
+    # Defaults stand in the class: one of these is made for every request.
+    task: "asyncio.Task[object] | None" = None
+    armed: bool = False
+    """Whether bounds run; so after `close` they do not."""
+    _bounds: Bounds | None = None
+    _unusual: bool = False
+    """Whether more is to be undone than leaving the queues."""
     _passed: Clock | None = None
-    _timers: dict[Clock, asyncio.TimerHandle] | None = None
-    _start: float | None = None
-    _total: float | None = None
-    _writing = 0
-    _closed = False
+    _moved: dict[Clock, asyncio.TimerHandle] | None = None
+    """The bounds that were extended: each has left its queue for a timer of its own."""
+    _writing: int = 0
 
-    def __init__(
-        self, bounds: Bounds, loop: asyncio.AbstractEventLoop, task: "asyncio.Task[object]"
-    ) -> None:
+    def arm(self, bounds: Bounds, task: "asyncio.Task[object] | None") -> None:
+        """Starts the bounds of a task's work."""
         self._bounds = bounds
-        self._loop = loop
-        self._task = task
-        self._cancelling = task.cancelling()
-        if bounds.start is not None:
-            self._start = bounds.start.add(self, loop)
-        if bounds.total is not None:
-            self._total = bounds.total.add(self, loop)
+        self.task = task
+        self.armed = True
+        for clock in bounds.running:
+            clock.add(self)
 
     def expire(self, clock: Clock) -> None:
         """A bound has been passed: the task is cancelled, once."""
-        if self._passed is None:
+        if self._passed is None and self.task is not None:
             self._passed = clock
-            self._task.cancel()
+            self._unusual = True
+            self.task.cancel()
 
     @property
     def remaining(self) -> float | None:
         """Seconds until the nearest of the start and total bounds; `None` where none runs."""
         if self._passed is not None:
             return 0.0
-        running = [when for when in (self._start, self._total) if when is not None]
-        return max(0.0, min(running) - self._loop.time()) if running else None
+        if not (running := self._running()):
+            return None
+        clock, when = min(running, key=lambda one: one[1])
+        return max(0.0, when - clock.loop.time())
 
     def extend(self, seconds: float) -> None:
         """Makes the nearest bound end that many seconds from now, and none before it."""
-        until = self._loop.time() + seconds
-        start, total = self._start, self._total
-        if self._passed is not None:
+        running = self._running()
+        if self._passed is not None or not running:
             return
-        if start is not None and (total is None or start <= total or start < until):
-            self._start = self._rearm(self._bounds.start, until)
-        if total is not None and (start is None or total < start or total < until):
-            self._total = self._rearm(self._bounds.total, until)
+        nearest = min(running, key=lambda one: one[1])[0]
+        until = nearest.loop.time() + seconds
+        if self._moved is None:
+            self._moved = {}
+            self._unusual = True
+        for clock, when in running:
+            if clock is nearest or when < until:
+                self._disarm(clock)
+                self._moved[clock] = clock.loop.call_at(until, self.expire, clock)
 
     def lift(self) -> None:
         """Takes the start and total bounds away."""
-        if self._passed is None:
-            self._disarm(self._bounds.start)
-            self._disarm(self._bounds.total)
-            self._start = self._total = None
+        if self._passed is None and self._bounds is not None:
+            for clock in self._bounds.running:
+                self._disarm(clock)
 
     def response_started(self, response: web.StreamResponse) -> None:
         """The bound on the start has been kept; from here on the stream must not fall silent."""
-        if self._closed:
+        bounds = self._bounds
+        if bounds is None:
             return
-        if self._start is not None:
-            self._disarm(self._bounds.start)
-            self._start = None
-        idle = self._bounds.idle
-        if idle is not None and self._passed is None and watched(response):
-            idle.add(self, self._loop)
-            self._watch(response, idle)
+        if bounds.start is not None:
+            self._disarm(bounds.start)
+        if bounds.idle is not None and self._passed is None and watched(response):
+            self._unusual = True
+            bounds.idle.add(self)
+            self._watch(response, bounds.idle)
 
     def close(self) -> bool:
         """The work has ended: disarms everything and takes back a cancellation of our own.
 
         Returns:
-            Whether a `CancelledError` that ended the work is ours to turn into a timeout. The
-            task's count of cancellations tells: where another was asked for, it is not.
+            Whether a `CancelledError` that ended the work is ours to turn into a timeout: the
+            task's count of cancellations is back at none. Where another was asked for, it is not.
         """
-        self._closed = True
-        bounds = self._bounds
-        if self._start is not None and bounds.start is not None:
-            bounds.start.discard(self)
-            self._start = None
-        if self._total is not None and bounds.total is not None:
-            bounds.total.discard(self)
-            self._total = None
-        if bounds.idle is not None:
-            bounds.idle.discard(self)
-            self._writing = -1
-        if self._timers is not None:
-            for timer in self._timers.values():
+        self.armed = False
+        if self._bounds is not None:
+            for clock in self._bounds.running:
+                clock.discard(self)
+        return self._unusual and self._undo()
+
+    def _undo(self) -> bool:
+        if self._bounds is not None and self._bounds.idle is not None:
+            self._bounds.idle.discard(self)
+        if self._moved is not None:
+            for timer in self._moved.values():
                 timer.cancel()
-        return self._passed is not None and self._task.uncancel() <= self._cancelling
+        return self._passed is not None and self.task is not None and self.task.uncancel() == 0
 
     def timeout(self) -> HandlerTimeout:
         """The exception for the bound that was passed."""
@@ -203,20 +213,18 @@ class Deadline:
         assert passed is not None
         return HandlerTimeout(passed.seconds, passed.bound)
 
-    def _disarm(self, clock: Clock | None) -> None:
-        if clock is None:
-            return
-        if self._timers is not None and (timer := self._timers.pop(clock, None)) is not None:
+    def _running(self) -> list[tuple[Clock, float]]:
+        moved = self._moved or {}
+        whens = [
+            (clock, moved[clock].when() if clock in moved else clock.when(self))
+            for clock in (() if self._bounds is None else self._bounds.running)
+        ]
+        return [(clock, when) for clock, when in whens if when is not None]
+
+    def _disarm(self, clock: Clock) -> None:
+        if self._moved is not None and (timer := self._moved.pop(clock, None)) is not None:
             timer.cancel()
         clock.discard(self)
-
-    def _rearm(self, clock: Clock | None, when: float) -> float:
-        assert clock is not None
-        self._disarm(clock)
-        if self._timers is None:
-            self._timers = {}
-        self._timers[clock] = self._loop.call_at(when, self.expire, clock)
-        return when
 
     def _watch(self, response: web.StreamResponse, idle: Clock) -> None:
         write, write_eof = response.write, response.write_eof
@@ -224,18 +232,16 @@ class Deadline:
         async def watched_write(data: bytes | bytearray | memoryview) -> None:
             # While a slow client holds the write up, it is not the handler that is silent.
             idle.discard(self)
-            if self._writing >= 0:
-                self._writing += 1
+            self._writing += 1
             try:
                 await write(data)
             finally:
-                if self._writing > 0:
-                    self._writing -= 1
-                    if self._writing == 0 and self._passed is None:
-                        idle.add(self, self._loop)
+                self._writing -= 1
+                if self.armed and not self._writing and self._passed is None:
+                    idle.add(self)
 
         async def watched_eof(data: bytes = b"") -> None:
-            self._writing = -1
+            self._writing += 1  # for good: nothing is to follow
             idle.discard(self)
             await write_eof(data)
 

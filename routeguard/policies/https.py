@@ -115,17 +115,23 @@ class https(Policy):
                     return name
         return None
 
+    def concerns(self, request: web.BaseRequest) -> bool:
+        """Whether a request may have to be changed or refused; seldom, so it is asked first."""
+        headers = request.headers
+        for name in self._names:
+            if name in headers:
+                return True
+        return self.redirect
+
     def rescheme(self, request: web.Request, exchange: Exchange) -> web.Request:
         """The request with the scheme that the client used.
 
         Raises:
             web.HTTPException: HTTPS is demanded, and the client did not use it.
         """
-        headers = request.headers
-        for name in self._names:
-            if name in headers and self.is_secure(request):
-                exchange.secure = True
-                return request if request.secure else request.clone(scheme="https")
+        if self.is_secure(request):
+            exchange.secure = True
+            return request if request.secure else request.clone(scheme="https")
         if self.redirect and not request.secure:
             self.demand(request)
         return request

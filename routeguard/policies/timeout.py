@@ -124,4 +124,4 @@ def deadline(request: web.Request) -> RunningDeadline:
         do nothing.
     """
     exchange = exchange_of(request)
-    return RunningDeadline(None if exchange is None else exchange.deadline)
+    return RunningDeadline(exchange)

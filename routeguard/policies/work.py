@@ -53,17 +53,18 @@ class ShieldedWork:
         request: web.Request,
         handler: Handler,
         exchange: Exchange,
-        loop: asyncio.AbstractEventLoop,
-        bounds: Bounds | None,
+        limit: Bounds | None,
     ) -> web.StreamResponse:
         """Runs a handler in a task of its own and waits for it as long as it is let.
 
         Nothing is awaited before the task exists: clients that hang up at once would be lost.
         """
+        loop = asyncio.get_running_loop()
+        exchange.task = asyncio.current_task(loop)
         inner = keep_body(request)
         job = _Job(request, exchange, loop.time())
         job.waiter = loop.create_future()
-        task = job.task = loop.create_task(_work(inner, handler, loop, bounds))
+        task = job.task = loop.create_task(_work(inner, handler, limit))
         self._jobs[task] = job
         task.add_done_callback(self._finished)
         try:
@@ -116,15 +117,13 @@ class ShieldedWork:
 async def _work(
     request: web.Request,
     handler: Handler,
-    loop: asyncio.AbstractEventLoop,
     bounds: Bounds | None,
 ) -> web.StreamResponse:
     # A view's call is an awaitable and no coroutine, which a task must have.
     if bounds is None:
         return await handler(request)
-    task = asyncio.current_task(loop)
-    assert task is not None
-    limit = Deadline(bounds, loop, task)
+    limit = Deadline()
+    limit.arm(bounds, asyncio.current_task())
     ours = False
     try:
         try:
