@@ -9,6 +9,7 @@ from aiohttp import web
 from routeguard.exchange import EXCHANGE, Exchange
 from routeguard.plan import NO_POLICY, Plan, PlanBook
 from routeguard.policies.around import enclose
+from routeguard.policies.deadlines import NO_BOUNDS
 from routeguard.policies.preflight import answer_preflight, is_preflight, log_refused_origin
 from routeguard.policies.started import cut_off
 from routeguard.policies.websocket import is_websocket_handshake
@@ -24,9 +25,12 @@ class Handling(Exchange):
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.bounds = plan.bounds
 
 
 NOTHING = Handling(NO_POLICY)
+# Only dispatchers put exchanges there, and only of this class.
+HANDLING: "web.RequestKey[Handling]" = EXCHANGE  # type: ignore[assignment]
 
 
 class Dispatcher:
@@ -50,11 +54,11 @@ class Dispatcher:
         plan = self.plans.by_route.get(request.match_info.route)
         if plan is None:
             plan = self.plans.find(request.match_info, request.method, request.rel_url)
-        if plan.is_empty:
             if plan is NO_POLICY:
-                request[EXCHANGE] = NOTHING
+                request[HANDLING] = NOTHING  # spares the hook from finding it again
+        if plan.is_empty:
             return await handler(request)
-        exchange = request[EXCHANGE] = Handling(plan)
+        exchange = request[HANDLING] = Handling(plan)
         received = request
         if plan.https is not None and plan.https.concerns(request):
             request = plan.https.rescheme(request, exchange)
@@ -88,15 +92,20 @@ class Dispatcher:
             plan.shields_websockets or not is_websocket_handshake(request)
         ):
             handler = partial(self.work.run, handler=handler, exchange=exchange, limit=plan.limit)
-        if plan.bounds is None:
+        if plan.bounds is NO_BOUNDS:
             return await handler(request)
-        exchange.arm(plan.bounds, asyncio.current_task(self.plans.loop))
+        exchange.task = asyncio.current_task(self.plans.loop)
         timed_out = False
+        for clock in plan.bounds.running:
+            clock.add(exchange)
         try:
             try:
                 return await handler(request)
             finally:
-                timed_out = exchange.close()
+                for clock in plan.bounds.running:
+                    clock.discard(exchange)
+                timed_out = exchange.is_unusual and exchange.undo()
+                exchange.task = None
         except asyncio.CancelledError as error:
             if not timed_out:
                 raise
@@ -134,19 +143,21 @@ class Dispatcher:
 
     async def on_response_prepare(self, request: web.Request, response: web.StreamResponse) -> None:
         """The hook: whatever leaves passes here last, also what no middleware has seen."""
+        known = self.plans.by_route.get(request.match_info.route)
+        if known is not None and known.is_empty:
+            return
         try:
-            exchange = request[EXCHANGE]
+            exchange = request[HANDLING]
         except KeyError:  # no middleware has seen this request, as when its Expect is refused
             plan = self.plans.find(request.match_info, request.method, request.rel_url)
-            exchange = request[EXCHANGE] = Handling(plan)
+            exchange = request[HANDLING] = Handling(plan)
         if exchange is NOTHING or exchange.response is response:
             return  # the hook of a dispatcher around this one comes first
-        assert isinstance(exchange, Handling)
         exchange.response = response
-        if exchange.detached and asyncio.current_task() is not exchange.task:
+        if exchange.detached_from is not None and not exchange.is_own_task():
             refuse_writes(response)
             raise DetachedError("the request has been answered or its client has gone")
-        if exchange.armed:
+        if exchange.task is not None:
             exchange.response_started(response)
         plan = exchange.plan
         if plan.cors is not None and not plan.cors.mark_known(request, response.headers):

@@ -1,5 +1,6 @@
 """What is known of one request while it is being handled, shared by all its clones."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -19,8 +20,12 @@ class Exchange(Deadline):
     """The response that has been begun, if one has."""
     secure: bool = False
     """Whether a trusted proxy has said that the client came over HTTPS."""
-    detached: bool = False
-    """Whether shielded work goes on though its request has been answered or abandoned."""
+    detached_from: "asyncio.Task[object] | None" = None
+    """The request's own task, once shielded work goes on without it: that one may still send."""
+
+    def is_own_task(self) -> bool:
+        """Whether the request's own task asks, rather than work that was left alone."""
+        return asyncio.current_task() is self.detached_from
 
 
 if TYPE_CHECKING:

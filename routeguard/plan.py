@@ -16,7 +16,7 @@ from routeguard.kinds import OUTSIDE, WITHIN
 from routeguard.paths import is_plain, relative_path
 from routeguard.policies.cors import cors
 from routeguard.policies.csrf import csrf
-from routeguard.policies.deadlines import Bound, Bounds, Clock
+from routeguard.policies.deadlines import NO_BOUNDS, Bound, Bounds, Clock
 from routeguard.policies.errors import errors
 from routeguard.policies.https import https
 from routeguard.policies.shield import Shield
@@ -51,7 +51,7 @@ class Plan:
     errors: Errors | None = None
     errors_app: web.Application | None = None
     around: tuple[Policy, ...] = ()
-    bounds: Bounds | None = None
+    bounds: Bounds = NO_BOUNDS
     shield: Shield | None = None
     shields_websockets: bool = False
     limit: Bounds | None = None
@@ -101,7 +101,7 @@ class PlanBook:
         self._clocks: dict[tuple[Bound, float], Clock] = {}
         self.by_route: dict[web.AbstractRoute, Plan] = {}
         """Plans that the route alone decides; for the dispatcher's first look."""
-        self._unsplit: dict[tuple[web.AbstractRoute, str], Plan] = {}
+        self._unsplit: dict[web.AbstractRoute, dict[str, Plan]] = {}
         self._by_path: Bounded[Plan] = Bounded(KEPT_PATHS)
         self._plans: Bounded[Plan] = Bounded(KEPT_PLANS)
 
@@ -114,23 +114,37 @@ class PlanBook:
             url: the request's URL, relative.
         """
         route = match_info.route
-        if (plan := self.by_route.get(route)) is not None:
+        plan = self.by_route.get(route)
+        if plan is not None:
             return plan
+        if (by_method := self._unsplit.get(route)) is not None:
+            plan = by_method.get(method)
+            if plan is not None and is_plain(url.raw_path):
+                return plan
+        elif (plan := self._by_path.get((route, method, url.raw_path))) is not None:
+            return plan
+        return self._find_anew(match_info, method, url)
+
+    def _find_anew(self, match_info: web.UrlMappingMatchInfo, method: str, url: URL) -> Plan:
+        route = match_info.route
+        outermost = self._is_outermost(match_info)
         if match_info.http_exception is not None:
             # aiohttp makes a route of its own for each request that matches none.
-            return self._by_its_path(match_info, method, url, match_info.apps)
-        if (plan := self._unsplit.get((route, method))) is not None and is_plain(url.raw_path):
-            return plan
-        if not self._is_outermost(match_info):
-            plan = NOT_OURS  # the outermost dispatcher has done the work
-        elif (span := _span(route)) is None or self._is_split(match_info, span):
-            return self._by_its_path(match_info, method, url, route)
+            of = match_info.apps
+            return self._by_its_path(match_info, method, url, of) if outermost else NOT_OURS
+        if not outermost:
+            plan = NOT_OURS
         else:
+            span = _span(route)
             fixed = isinstance(route.resource, web.PlainResource)
-            path = span if fixed else url.path
-            if not fixed and not is_plain(url.raw_path) and self._has_path_rules(match_info):
+            if span is None or (not fixed and self._is_split(match_info, span)):
                 return self._by_its_path(match_info, method, url, route)
-            plan = self._make(match_info, method, path, route)
+            if fixed:
+                plan = self._make(match_info, method, span, route)
+            elif is_plain(url.raw_path) or not self._has_path_rules(match_info):
+                plan = self._make(match_info, method, url.path, route)
+            else:
+                return self._by_its_path(match_info, method, url, route)
         self._keep(match_info, method, plan)
         return plan
 
@@ -139,15 +153,15 @@ class PlanBook:
         route = match_info.route
         if len(self._unsplit) + len(self.by_route) >= KEPT_ROUTES:
             return
-        if not self._is_outermost(match_info):
+        if plan is NOT_OURS:
             self.by_route[route] = plan
         elif route.method == hdrs.METH_ANY:
             if method in hdrs.METH_ALL:
-                self._unsplit[route, method] = plan
+                self._unsplit.setdefault(route, {})[method] = plan
         elif isinstance(route.resource, web.PlainResource) or not self._has_path_rules(match_info):
             self.by_route[route] = plan
         else:
-            self._unsplit[route, method] = plan
+            self._unsplit.setdefault(route, {})[method] = plan
 
     def _by_its_path(
         self, match_info: web.UrlMappingMatchInfo, method: str, url: URL, of: Hashable
@@ -156,11 +170,7 @@ class PlanBook:
         key = (of, method, raw_path)
         plan = self._by_path.get(key)
         if plan is None:
-            plan = (
-                self._make(match_info, method, url.path, of)
-                if self._is_outermost(match_info)
-                else NOT_OURS
-            )
+            plan = self._make(match_info, method, url.path, of)
             if len(raw_path) <= LONGEST_PATH:
                 self._by_path.put(key, plan)
         return plan
@@ -172,7 +182,7 @@ class PlanBook:
         return any(scope.rules.by_path for scope in scopes_of(match_info))
 
     def _is_split(self, match_info: web.UrlMappingMatchInfo, span: str) -> bool:
-        return not isinstance(match_info.route.resource, web.PlainResource) and any(
+        return any(
             scope.rules.splits(relative_path(span, scope.mount.prefix))
             for scope in scopes_of(match_info)
         )
@@ -220,7 +230,7 @@ class PlanBook:
             errors=answering if isinstance(answering, errors) else None,
             errors_app=chosen[errors].app if errors in chosen else None,
             around=around,
-            bounds=self._bounds(limits) if isinstance(limits, timeout) else None,
+            bounds=self._bounds(limits) if isinstance(limits, timeout) else NO_BOUNDS,
             shield=shield,
             shields_websockets=shield is not None
             and chosen[Shield].place in ("decorator", "view method", "view class"),
@@ -232,9 +242,9 @@ class PlanBook:
             options=options,
         )
 
-    def _bounds(self, limits: timeout) -> Bounds | None:
+    def _bounds(self, limits: timeout) -> Bounds:
         if limits.seconds is limits.idle is limits.total is None:
-            return None
+            return NO_BOUNDS
         return Bounds(
             start=None if limits.seconds is None else self._clock("start", limits.seconds),
             total=None if limits.total is None else self._clock("total", limits.total),

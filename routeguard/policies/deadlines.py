@@ -109,38 +109,33 @@ class Bounds:
         self.running: tuple[Clock, ...] = tuple(one for one in (start, total) if one is not None)
 
 
+NO_BOUNDS: Bounds = Bounds()
+
+
 class Deadline:
     """The bounds of one task's work, with the cancellation semantics of `asyncio.timeout`.
 
-    Passing a bound cancels the task. On the way out `close` tells whether that cancellation, and
-    no other, is what ended the work.
+    Passing a bound cancels the task. Whoever runs the work sets `task`, adds the deadline to the
+    clocks of `bounds.running` and takes it out again; `undo` then tells whether our cancellation,
+    and no other, is what ended the work.
     """
 
     # Defaults stand in the class: one of these is made for every request.
+    bounds: Bounds = NO_BOUNDS
     task: "asyncio.Task[object] | None" = None
-    armed: bool = False
-    """Whether bounds run; so after `close` they do not."""
-    _bounds: Bounds | None = None
-    _unusual: bool = False
-    """Whether more is to be undone than leaving the queues."""
+    """The task whose work is bounded, as long as it is."""
+    is_unusual: bool = False
+    """Whether more is to be undone than leaving the queues: then `undo` is to be called."""
     _passed: Clock | None = None
     _moved: dict[Clock, asyncio.TimerHandle] | None = None
     """The bounds that were extended: each has left its queue for a timer of its own."""
     _writing: int = 0
 
-    def arm(self, bounds: Bounds, task: "asyncio.Task[object] | None") -> None:
-        """Starts the bounds of a task's work."""
-        self._bounds = bounds
-        self.task = task
-        self.armed = True
-        for clock in bounds.running:
-            clock.add(self)
-
     def expire(self, clock: Clock) -> None:
         """A bound has been passed: the task is cancelled, once."""
         if self._passed is None and self.task is not None:
             self._passed = clock
-            self._unusual = True
+            self.is_unusual = True
             self.task.cancel()
 
     @property
@@ -162,7 +157,7 @@ class Deadline:
         until = nearest.loop.time() + seconds
         if self._moved is None:
             self._moved = {}
-            self._unusual = True
+            self.is_unusual = True
         for clock, when in running:
             if clock is nearest or when < until:
                 self._disarm(clock)
@@ -170,42 +165,34 @@ class Deadline:
 
     def lift(self) -> None:
         """Takes the start and total bounds away."""
-        if self._passed is None and self._bounds is not None:
-            for clock in self._bounds.running:
+        if self._passed is None:
+            for clock in self.bounds.running:
                 self._disarm(clock)
 
     def response_started(self, response: web.StreamResponse) -> None:
         """The bound on the start has been kept; from here on the stream must not fall silent."""
-        bounds = self._bounds
-        if bounds is None:
-            return
+        bounds = self.bounds
         if bounds.start is not None:
             self._disarm(bounds.start)
         if bounds.idle is not None and self._passed is None and watched(response):
-            self._unusual = True
+            self.is_unusual = True
             bounds.idle.add(self)
             self._watch(response, bounds.idle)
 
-    def close(self) -> bool:
-        """The work has ended: disarms everything and takes back a cancellation of our own.
+    def undo(self) -> bool:
+        """Undoes what was unusual when the work has ended, a cancellation of our own included.
 
         Returns:
             Whether a `CancelledError` that ended the work is ours to turn into a timeout: the
             task's count of cancellations is back at none. Where another was asked for, it is not.
         """
-        self.armed = False
-        if self._bounds is not None:
-            for clock in self._bounds.running:
-                clock.discard(self)
-        return self._unusual and self._undo()
-
-    def _undo(self) -> bool:
-        if self._bounds is not None and self._bounds.idle is not None:
-            self._bounds.idle.discard(self)
+        task, self.task = self.task, None
+        if self.bounds.idle is not None:
+            self.bounds.idle.discard(self)
         if self._moved is not None:
             for timer in self._moved.values():
                 timer.cancel()
-        return self._passed is not None and self.task is not None and self.task.uncancel() == 0
+        return self._passed is not None and task is not None and task.uncancel() == 0
 
     def timeout(self) -> HandlerTimeout:
         """The exception for the bound that was passed."""
@@ -217,7 +204,7 @@ class Deadline:
         moved = self._moved or {}
         whens = [
             (clock, moved[clock].when() if clock in moved else clock.when(self))
-            for clock in (() if self._bounds is None else self._bounds.running)
+            for clock in self.bounds.running
         ]
         return [(clock, when) for clock, when in whens if when is not None]
 
@@ -237,7 +224,7 @@ class Deadline:
                 await write(data)
             finally:
                 self._writing -= 1
-                if self.armed and not self._writing and self._passed is None:
+                if self.task is not None and not self._writing and self._passed is None:
                     idle.add(self)
 
         async def watched_eof(data: bytes = b"") -> None:

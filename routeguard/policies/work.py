@@ -60,7 +60,7 @@ class ShieldedWork:
         Nothing is awaited before the task exists: clients that hang up at once would be lost.
         """
         loop = asyncio.get_running_loop()
-        exchange.task = asyncio.current_task(loop)
+        task_waiting = asyncio.current_task(loop)
         inner = keep_body(request)
         job = _Job(request, exchange, loop.time())
         job.waiter = loop.create_future()
@@ -74,7 +74,7 @@ class ShieldedWork:
             if task.done():
                 _report(job, task)
             else:
-                _detach(request, exchange)
+                _detach(request, exchange, task_waiting)
             raise
         finally:
             if inner is not request:
@@ -123,21 +123,28 @@ async def _work(
     if bounds is None:
         return await handler(request)
     limit = Deadline()
-    limit.arm(bounds, asyncio.current_task())
+    limit.bounds = bounds
+    limit.task = asyncio.current_task()
     ours = False
+    for clock in bounds.running:
+        clock.add(limit)
     try:
         try:
             return await handler(request)
         finally:
-            ours = limit.close()
+            for clock in bounds.running:
+                clock.discard(limit)
+            ours = limit.is_unusual and limit.undo()
     except asyncio.CancelledError as error:
         if ours:
             raise limit.timeout() from error
         raise
 
 
-def _detach(request: web.Request, exchange: Exchange) -> None:
-    exchange.detached = True
+def _detach(
+    request: web.Request, exchange: Exchange, waiting: "asyncio.Task[object] | None"
+) -> None:
+    exchange.detached_from = waiting
     abandon_body(request)
     if exchange.response is not None:
         refuse_writes(exchange.response)
