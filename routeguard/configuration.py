@@ -1,6 +1,8 @@
 """What is said of a wrong configuration, and how several faults are gathered into one error."""
 
-__all__ = ["ConfigError", "Faults", "shown"]
+from collections.abc import Collection, Mapping
+
+__all__ = ["ConfigError", "Faults", "listed", "shown"]
 
 
 class ConfigError(ValueError):
@@ -45,6 +47,23 @@ class Faults:
         """Raises one `ConfigError` with every fault noted; nothing when there is none."""
         if self._found:
             raise ConfigError(self._subject, *self._found)
+
+
+def listed(name: str, given: object, example: str, faults: Faults) -> list[object]:
+    """What a parameter that takes one or several was given, as a list; or a noted fault.
+
+    Args:
+        name: the parameter, for the message.
+        given: a text, which counts as one, or a collection.
+        example: what to write, for the message.
+        faults: where a fault is noted.
+    """
+    if isinstance(given, str):
+        return [given]
+    if isinstance(given, Collection) and not isinstance(given, bytes | bytearray | Mapping):
+        return list(given)
+    faults.add(f"{name}={shown(given)} is no collection: write {example}")
+    return []
 
 
 def shown(value: object) -> str:

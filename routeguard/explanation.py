@@ -16,8 +16,9 @@ from routeguard.policies.preflight import REQUEST_METHOD, Refusal, judge
 from routeguard.policies.shield import Shield
 from routeguard.policy import Policy, kind_name
 from routeguard.resolution import Decision, positions_of, resolve
-from routeguard.routing import Asked, resolve_now
+from routeguard.routing import resolve_now
 from routeguard.scope import SCOPE, Statement
+from routeguard.standin import StandIn
 from routeguard.targets import is_routed
 
 __all__ = ["Considered", "Explanation", "PolicyExplanation", "explain", "explain_decision"]
@@ -163,12 +164,13 @@ def explain(
         fields["Origin"] = origin
     if host is not None:
         fields["Host"] = host
-    url = URL(path, encoded=True)
+    raw_path, _, query = path.partition("?")
+    url = URL.build(path=raw_path, query_string=query, encoded=True)
     match_info = resolve_now(app, method, url, fields)
     if not any(SCOPE in one for one in match_info.apps):
         raise ConfigError(f"explain: no application around {path} was given to setup")
     resolution = resolve(match_info, method, positions_of(match_info, method, url.path))
-    asked = cast(web.Request, Asked(method, url, fields))
+    asked = cast(web.Request, StandIn(method, url, fields))
     kinds = tuple(explain_decision(one, method) for one in resolution.decisions.values())
     sharing, secured = resolution.policy(cors), resolution.policy(https)
     own_csrf = resolution.policy(csrf)
@@ -241,6 +243,8 @@ def _verdict(policy: cors, request: web.Request) -> str:
         origin = _drive(policy.allowed_origin(request))
     except RuntimeError as error:
         return str(error)
+    if isinstance(request, StandIn) and request.missed:
+        return f"the predicate reads request.{request.missed}: only a running server can tell"
     return "refused: the origin is not allowed" if origin is None else "allowed"
 
 
@@ -249,6 +253,8 @@ def _preflight(policy: cors, request: web.Request, method: str, *, routed: bool)
     try:
         granted = _drive(judge(policy, request, method, routed=routed))
     except Refusal as refusal:
+        if isinstance(request, StandIn) and request.missed:
+            return _verdict(policy, request)
         return f"403: {refusal}"
     except RuntimeError as error:
         return str(error)

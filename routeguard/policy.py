@@ -7,6 +7,7 @@ cannot be proxied (aiohttp asks `issubclass` of it), so its policies stand in th
 
 import functools
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast, final
 
@@ -134,8 +135,22 @@ class Guarded(Proxy):
         # A view calls its own method for each request; its policies were read from the class.
         return bound if isinstance(instance, AbstractView) else Guarded(bound, self._self_policies)
 
-    def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:
-        return Guarded, (self.__wrapped__, self._self_policies)
+    def __copy__(self) -> "Guarded":
+        return self  # as a function is its own copy
+
+    def __deepcopy__(self, memo: object) -> "Guarded":
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> str | tuple[object, ...]:
+        found: object = sys.modules.get(self.__module__)
+        for part in self.__qualname__.split("."):
+            found = getattr(found, part, None)
+        # By its name, as a function is pickled; under another name with its policies.
+        return (
+            self.__qualname__
+            if found is self
+            else (Guarded, (self.__wrapped__, self._self_policies))
+        )
 
 
 def is_async(call: Callable[..., object]) -> bool:

@@ -8,15 +8,18 @@ from typing import Literal
 
 from yarl import URL
 
-from routeguard.configuration import Faults, shown
+from routeguard.configuration import Faults, listed, shown
 from routeguard.paths import resolved_path
 from routeguard.policies.exempt import exempt
 from routeguard.policy import Policy, kind_name, kind_of
 
 __all__ = ["Pattern", "Rule", "RuleIndex", "check_policies", "rule"]
 
-METHOD_LIST = re.compile(r"(?P<methods>[A-Za-z]+(?:,[A-Za-z]+)*) +(?P<path>\S.*)")
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+METHOD = r"[A-Za-z][A-Za-z0-9_-]*"
+METHOD_LIST = re.compile(rf"(?P<methods>{METHOD}(?:,{METHOD})*) +(?P<path>\S.*)")
+SPACED_METHODS = re.compile(rf"({METHOD}(?:\s*,\s*{METHOD})*)\s+(/\S*)")
+NAME = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 PLACEHOLDER = re.compile(r"\{([^{}:]*)(:)?[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
 
 
@@ -125,18 +128,19 @@ def _parse(
     if not isinstance(pattern, str):
         faults.add("the pattern must be a str, a compiled regex or a yarl.URL")
         return None, Pattern("exact", "")
-    listed = METHOD_LIST.fullmatch(pattern)
-    methods = listed["methods"].split(",") if listed else None
-    path = listed["path"] if listed else pattern
+    found = METHOD_LIST.fullmatch(pattern)
+    methods = found["methods"].split(",") if found else None
+    path = found["path"] if found else pattern
     kind = _kind_of_path(path, faults)
     return methods, Pattern(kind, path[:-2] if kind == "prefix" else path)
 
 
 def _kind_of_path(path: str, faults: Faults) -> Literal["exact", "canonical", "prefix"]:
     if not path.startswith("/"):
-        faults.add(f"the path {shown(path)} does not begin with /: write {shown('/' + path)}")
+        _explain_no_slash(path, faults)
+        return "exact"
     for mark, what in (("?", "a query"), ("#", "a fragment")):
-        if mark in path and "{" not in path:
+        if mark in PLACEHOLDER.sub("", path):
             faults.add(f"{shown(path)} has {what}, and rules see the path alone: leave it out")
     if re.search(r"%[0-9A-Fa-f]{2}", path):
         faults.add(
@@ -161,6 +165,17 @@ def _kind_of_path(path: str, faults: Faults) -> Literal["exact", "canonical", "p
     return "exact"
 
 
+def _explain_no_slash(path: str, faults: Faults) -> None:
+    fault = f"the path {shown(path)} does not begin with /"
+    if spaced := SPACED_METHODS.fullmatch(path):
+        remedy = f"{''.join(spaced[1].split())} {spaced[2]}"
+    elif "://" in path:
+        remedy = URL(path).path if URL(path).path.startswith("/") else "/api/*"
+    else:
+        remedy = f"/{path.strip().lstrip('/')}"
+    faults.add(f"{fault}: write {shown(remedy)}")
+
+
 def _check_canonical(path: str, faults: Faults) -> None:
     if "*" in PLACEHOLDER.sub("", path):
         faults.add(
@@ -168,6 +183,8 @@ def _check_canonical(path: str, faults: Faults) -> None:
             f"as it was registered; for everything below it write re.compile(...)"
         )
     for found in PLACEHOLDER.finditer(path):
+        if not NAME.fullmatch(found[1]):
+            faults.add(f"{shown(found[0])} is no placeholder: write {{id}}")
         if found[2]:
             canonical = PLACEHOLDER.sub(r"{\1}", path)
             faults.add(f"a canonical pattern leaves out the regexes: write {shown(canonical)}")
@@ -180,8 +197,8 @@ def _check_canonical(path: str, faults: Faults) -> None:
 def _methods(methods: str | Collection[str] | None, faults: Faults) -> frozenset[str] | None:
     if methods is None:
         return None
-    names = [methods] if isinstance(methods, str) else list(methods)
-    if not names:
+    names = listed("methods", methods, "methods=['POST', 'PUT']", faults)
+    if isinstance(methods, Collection) and not names:
         faults.add("methods is empty, so that the rule is for no request: leave it out for all")
     chosen = set()
     for name in names:

@@ -241,6 +241,9 @@ def _read_origins(
 ) -> tuple[tuple[Origin, ...] | Predicate, list[str], int]:
     if callable(origins) and not isinstance(origins, type | re.Pattern):
         return origins, [], _predicate_arity(origins, faults)
+    if isinstance(origins, bytes | bytearray):
+        faults.add(f"origins: {shown(origins)} is of bytes: leave out the b before it")
+        return (), [], 0
     single = isinstance(origins, str | re.Pattern | URL) or not isinstance(origins, Collection)
     several = (origins,) if single else tuple(origins)  # type: ignore[arg-type]
     if not several:
@@ -262,6 +265,8 @@ def _read_origins(
             faults.add("origins: a predicate stands alone: write cors(origins=is_tenant)")
         else:
             faults.add(f"origins: {shown(one)} is no origin: write 'https://example.com'")
+    if "*" in texts:
+        given = ["*"]  # which says it all
     return tuple(dict.fromkeys(given)), texts, 0
 
 
@@ -287,4 +292,4 @@ def _regexes(origins: tuple[Origin, ...] | Predicate) -> tuple[re.Pattern[str], 
 
 
 def _origin_repr(origin: Origin) -> str:
-    return f"re.compile({origin.pattern!r})" if isinstance(origin, re.Pattern) else repr(origin)
+    return repr(origin)

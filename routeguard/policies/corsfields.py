@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 
-from routeguard.configuration import Faults, shown
+from routeguard.configuration import Faults, listed, shown
 
 __all__ = ["DEFAULT_ALLOW_HEADERS", "TOKEN", "read_expose_headers", "read_headers", "read_methods"]
 
@@ -63,18 +63,13 @@ def read_expose_headers(
 
 
 def _names(parameter: str, given: object, example: str, faults: Faults) -> list[str]:
-    if isinstance(given, str):
-        given = (given,)
-    elif not isinstance(given, Collection) or isinstance(given, bytes | dict):
-        faults.add(f"{parameter}={shown(given)} is no collection of names: write {example}")
-        return []
     names = []
-    for name in given:
+    for name in listed(parameter, given, example, faults):
         if isinstance(name, str) and TOKEN.fullmatch(name):
             names.append(name)
         elif isinstance(name, str) and "," in name:
-            listed = [part.strip() for part in name.split(",")]
-            faults.add(f"{parameter}: {shown(name)} is several names in one: write {listed!r}")
+            parts = [part.strip() for part in name.split(",")]
+            faults.add(f"{parameter}: {shown(name)} is several names in one: write {parts!r}")
         else:
             faults.add(f"{parameter}: {shown(name)} is no name: write {example}")
     return names

@@ -7,7 +7,7 @@ from typing import Self
 from aiohttp import web
 from yarl import URL
 
-from routeguard.configuration import ConfigError, Faults, shown
+from routeguard.configuration import ConfigError, Faults, listed, shown
 from routeguard.policies.origins import (
     DEFAULT_PORTS,
     OriginSet,
@@ -55,7 +55,12 @@ class csrf(Policy):
 
     def __init__(self, *, trusted_origins: str | URL | Collection[str | URL] = ()) -> None:
         faults = Faults("csrf(...)")
-        given = (trusted_origins,) if isinstance(trusted_origins, str | URL) else trusted_origins
+        example = "trusted_origins=['https://app.example.com']"
+        given = (
+            [trusted_origins]
+            if isinstance(trusted_origins, URL)
+            else listed("trusted_origins", trusted_origins, example, faults)
+        )
         texts: list[str] = []
         for one in given:
             if one in ("*", "null"):

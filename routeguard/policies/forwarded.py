@@ -7,19 +7,21 @@ from collections.abc import Collection
 
 from aiohttp import web
 
-from routeguard.configuration import Faults, shown
+from routeguard.configuration import Faults, listed, shown
 
 __all__ = ["Trusted", "last_forwarded_proto", "last_value", "read_trusted"]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# RFC 7239, section 4. aiohttp reads the elements; this says beforehand whether a line is well
-# formed, since in a broken one what a client appended could pass for the proxy's element.
-TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-QUOTED = r'"(?:[\t !#-\[\]-~]|\\[\t !-~])*"'
-PAIR = rf"{TOKEN}=(?:{TOKEN}|{QUOTED})"
-ELEMENT = rf"(?:{PAIR}(?:;{PAIR})*;?)?"
-LINE = re.compile(rf"[ \t]*{ELEMENT}(?:[ \t]*,[ \t]*{ELEMENT})*[ \t]*")
+# RFC 7239, section 4. A line is read only if it is well formed as a whole: in a broken one, what
+# a client sent could pass for the element that the proxy appended. Possessive quantifiers keep
+# the time to tell proportional to the length.
+TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+QUOTED = r'"(?:[\t !#-\[\]-~]|\\[\t !-~])*+"'
+PAIR = rf"(?:{TOKEN}=(?:{TOKEN}|{QUOTED}))"
+ELEMENT = rf"(?:{PAIR}?+(?:;{PAIR}?+)*+)"
+ENTRY = re.compile(rf"[ \t]*+(?:({ELEMENT})|({TOKEN}))[ \t]*+(,|\Z)")
+PARAMETER = re.compile(rf"({TOKEN})=(?:({TOKEN})|\"((?:[^\"\\]|\\.)*+)\")")
 LONGEST_LINE = 4000
 KNOWN_PEERS = 1000
 
@@ -73,7 +75,9 @@ def _is_unix(request: web.BaseRequest) -> bool:
 def read_trusted(trusted: str | Collection[str], faults: Faults) -> tuple[str, ...]:
     """Checks what `trusted=` was given; returns it as texts in one form."""
     texts: list[str] = []
-    for one in (trusted,) if isinstance(trusted, str) else trusted:
+    single = isinstance(trusted, ipaddress.IPv4Network | ipaddress.IPv6Network)
+    example = "trusted=['10.0.0.0/8']"
+    for one in [trusted] if single else listed("trusted", trusted, example, faults):
         if one in ("*", "unix"):
             texts.append(str(one))
             continue
@@ -85,8 +89,8 @@ def read_trusted(trusted: str | Collection[str], faults: Faults) -> tuple[str, .
                 texts_remedy = f"write {str(ipaddress.ip_network(one, strict=False))!r}"
             faults.add(f"trusted: {shown(one)} is no network or address: {texts_remedy}")
         else:
-            single = network.num_addresses == 1
-            texts.append(str(network.network_address if single else network))
+            one_address = network.num_addresses == 1
+            texts.append(str(network.network_address if one_address else network))
     if not texts and not faults:
         faults.add("trusted is empty, so that no header is believed: leave https() out")
     return tuple(texts)
@@ -110,19 +114,28 @@ def last_value(lines: list[str]) -> str:
     return lines[-1].rpartition(",")[2].strip().lower()
 
 
-def last_forwarded_proto(request: web.BaseRequest, lines: list[str]) -> str:
-    """The scheme in the last element of `Forwarded` (RFC 7239, section 5.4).
+def last_forwarded_proto(lines: list[str]) -> str:
+    """The scheme in the last element of `Forwarded` (RFC 7239, section 5.4), in lower case.
 
-    A bare value, which some proxies send, counts as the scheme itself; a line that is not well
-    formed says nothing.
+    A single token, which some proxies send, counts as the scheme itself. A line that is not well
+    formed, or an element that names a parameter twice, says nothing.
     """
     line = lines[-1]
     if len(line) > LONGEST_LINE:
         return ""
-    bare = last_value(lines)
-    if re.fullmatch(TOKEN, bare):
-        return bare
-    if not LINE.fullmatch(line):
-        return ""
-    elements = request.forwarded
-    return elements[-1].get("proto", "").lower() if elements else ""
+    position, more = 0, True
+    element = bare = ""
+    while more:
+        entry = ENTRY.match(line, position)
+        if entry is None:
+            return ""
+        element, bare = entry[1] or "", entry[2] or ""
+        position, more = entry.end(), entry[3] == ","
+    if bare:
+        return bare.lower()
+    parameters: dict[str, str] = {}
+    for name, token, quoted in PARAMETER.findall(element):
+        if name.lower() in parameters:
+            return ""
+        parameters[name.lower()] = token or re.sub(r"\\(.)", r"\1", quoted)
+    return parameters.get("proto", "").lower()

@@ -27,7 +27,8 @@ DEFAULT_TRUSTED = ("127.0.0.0/8", "::1", "unix")
 DEFAULT_HEADERS = {"X-Forwarded-Proto": "https"}
 FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 HSTS = re.compile(
-    r'max-age=(\d+|"\d+")(\s*;\s*(includeSubDomains|preload))*\s*;?', re.IGNORECASE | re.ASCII
+    r'max-age=(\d+|"\d+")([ \t]*;[ \t]*(includeSubDomains|preload))*[ \t]*;?',
+    re.IGNORECASE | re.ASCII,
 )
 
 
@@ -107,10 +108,8 @@ class https(Policy):
         for name, expected in self.match_headers:
             lines = request.headers.getall(name, None)
             if lines:
-                if name == "Forwarded":
-                    found = last_forwarded_proto(request, lines)
-                else:
-                    found = last_value(lines)
+                read = last_forwarded_proto if name == "Forwarded" else last_value
+                found = read(lines)
                 if found == expected:
                     return name
         return None

@@ -17,6 +17,7 @@ __all__ = ["DEFAULT_PORTS", "OriginSet", "read_origin", "serialised"]
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 LONGEST_ORIGIN = 512
+LONGEST_HOST = 253  # RFC 1035, section 2.3.4, written with dots
 
 LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 HOST = rf"{LABEL}(?:\.{LABEL})*|\[[0-9a-f:.]+\]"
@@ -52,7 +53,7 @@ def split_origin(text: str) -> tuple[str, str, str] | None:
     scheme, host, port = found[1], found[2], found[3] or ""
     if port and (int(port) > 65535 or DEFAULT_PORTS.get(scheme) == int(port)):
         return None
-    return (scheme, host, port) if len(host) <= 255 else None
+    return (scheme, host, port) if len(host) <= LONGEST_HOST else None
 
 
 class OriginSet:
@@ -124,6 +125,13 @@ def read_origin(given: str | URL) -> tuple[str, list[str]]:
     if isinstance(given, URL):
         return _read_url(given)
     name = f"`{given}`" if len(given) < 120 else shown(given)
+    if len(given) > LONGEST_ORIGIN:
+        return given, [f"{shown(given)} is no host name: no origin is as long"]
+    if given.lower() == "null":
+        return given, [f"{name}: the opaque origin is written `null`"]
+    several = [part for part in re.split(r"[\s,]+", given) if part]
+    if len(several) > 1 and all("://" in part for part in several):
+        return given, [f"{name} is several origins in one text: write {several!r}"]
     if not given or given != given.strip() or re.search(r"[\x00-\x20\x7f]", given):
         return given, [f"{name} has white space, or is empty: write `https://example.com`"]
     if not given.isascii():
@@ -134,8 +142,11 @@ def read_origin(given: str | URL) -> tuple[str, list[str]]:
     if scheme == "file":
         return given, [f"{name}: pages from files have the origin `null`: serve them over HTTP"]
     if not parts["slashes"] or not scheme:
-        bare = given.lstrip("/")
-        return given, [f"{name} has no scheme: write `https://{bare.rstrip('/')}`"]
+        if scheme in DEFAULT_PORTS:
+            remedy = f"{scheme}://{(rest or tail).strip('/')}"
+        else:
+            remedy = f"https://{given.lstrip('/').partition('/')[0]}"
+        return given, [f"{name} has no scheme and two slashes: write `{remedy}`"]
     faults = []
     if not re.fullmatch(SCHEME, scheme):
         faults.append(f"{name}: `{scheme}` is no scheme: write `https://{rest}`")
@@ -151,7 +162,7 @@ def read_origin(given: str | URL) -> tuple[str, list[str]]:
 
 def _check_authority(name: str, scheme: str, rest: str) -> list[str]:
     split = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(?::(.*))?", rest)
-    if split is None:
+    if split is None or (rest.count(":") > 1 and "[" not in rest):
         return [f"{name}: `{rest}` is no host: an IPv6 address stands in brackets, `[::1]`"]
     host, port = split[1], split[2]
     faults = []
@@ -175,7 +186,7 @@ def _check_authority(name: str, scheme: str, rest: str) -> list[str]:
         faults.append(f"{name} ends in a dot: write `{scheme}://{host.rstrip('.')}`")
     elif host.startswith("["):
         faults += _check_ipv6(name, scheme, host)
-    elif not re.fullmatch(HOST, base):
+    elif not re.fullmatch(HOST, base) or len(base) > LONGEST_HOST:
         faults.append(f"{name}: `{host}` is no host name: write `https://example.com`")
     elif base.rpartition(".")[2].isdigit() or re.fullmatch(r"0x[0-9a-f]*", base.rpartition(".")[2]):
         faults += _check_ipv4(name, scheme, host)
@@ -195,6 +206,8 @@ def _check_ipv4(name: str, scheme: str, host: str) -> list[str]:
 
 def _check_ipv6(name: str, scheme: str, host: str) -> list[str]:
     try:
+        if "%" in host:
+            raise ValueError(host)  # a zone is no part of an origin's host
         address = ipaddress.IPv6Address(host[1:-1])
     except ValueError:
         return [f"{name}: `{host}` is no IPv6 address: write `{scheme}://[::1]`"]
@@ -221,16 +234,22 @@ def _read_url(url: URL) -> tuple[str, list[str]]:
     host = url.host_subcomponent or ""
     port = "" if url.port in (DEFAULT_PORTS.get(url.scheme), None) else f":{url.port}"
     origin = f"{url.scheme}://{host}{port}".lower()
-    if url.raw_path not in ("", "/") or url.raw_query_string or url.raw_fragment or url.raw_user:
+    if (
+        url.raw_path not in ("", "/")
+        or url.raw_query_string
+        or url.raw_fragment
+        or url.authority != url.host_port_subcomponent
+    ):
         return origin, [f"{name} is more than an origin: write `{origin}`"]
     return read_origin(origin)
 
 
 def _punycode(given: str) -> str:
     scheme, _, rest = given.rpartition("://")
+    host, colon, port = rest.removeprefix("*.").partition(":")
     wildcard = "*." if rest.startswith("*.") else ""
     try:
-        host = URL(f"{scheme or 'https'}://{rest.removeprefix('*.')}").host_subcomponent
-    except ValueError:
+        ascii_host = URL(f"https://{host}").host_subcomponent
+    except (ValueError, IndexError):
         return "`https://xn--…`"
-    return f"`{scheme or 'https'}://{wildcard}{host}`"
+    return f"`{scheme or 'https'}://{wildcard}{ascii_host}{colon}{port}`"

@@ -90,11 +90,12 @@ def _check_headers(policy: cors, request: web.BaseRequest) -> str:
     names: dict[str, None] = {}
     for line in lines:
         for part in line.split(","):
-            name = part.strip(" \t").lower()
+            name = part.strip(" \t")
             if name:
+                # Before lower-casing, which makes ASCII letters of some others.
                 if not TOKEN.fullmatch(name):
                     raise Refusal(f"the header {name!r} is no header name")
-                names[name] = None
+                names[name.lower()] = None
     allowed = policy.allow_headers
     if "*" in allowed:
         if policy.allow_credentials:

@@ -6,6 +6,7 @@ import json
 import logging
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 
@@ -25,6 +26,7 @@ logger: logging.Logger = logging.getLogger("routeguard.errors")
 
 STANDARD_MEMBERS = ("type", "title", "status", "detail", "instance")
 LONGEST_ACCEPT = 2000
+NAMED = 110  # the fitness of a media range without wildcards
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -97,11 +99,14 @@ class ProblemDetails:
             case _:
                 body = json.dumps(problem, default=str)
                 content_type = "application/problem+json"
+        if content_type != "application/problem+json":  # which defines no charset
+            content_type += "; charset=utf-8"
         response = web.Response(
-            text=body, status=context.status, content_type=content_type, charset="utf-8"
+            # Bytes of a request that are no text may be quoted in an error.
+            body=body.encode("utf-8", "backslashreplace"),
+            status=context.status,
+            headers={hdrs.CONTENT_TYPE: content_type},
         )
-        if content_type == "application/problem+json":
-            response.headers[hdrs.CONTENT_TYPE] = content_type  # which defines no charset
         response.headers[hdrs.VARY] = hdrs.ACCEPT
         if context.status >= 500:
             response.headers[hdrs.CACHE_CONTROL] = "no-store"
@@ -174,18 +179,25 @@ def _preferred(request: web.Request) -> str:
         if "text/" in accept:
             _say_once()
         return "application/problem+json"
-    try:
-        # What is asked for equally much goes to the first.
-        offers = {
-            "application/problem+json": max(
-                mimeparse.quality("application/problem+json", accept),
-                mimeparse.quality("application/json", accept),
-            ),
-            "text/html": mimeparse.quality("text/html", accept),
-            "text/plain": mimeparse.quality("text/plain", accept),
-        }
-    except ValueError:
-        return "application/problem+json"
+    ranges = []
+    for text in accept.lower().split(","):
+        with suppress(ValueError):  # what is no media range says nothing
+            ranges.append(mimeparse.parse_media_range(text.strip()))
+
+    def weight(media_type: str) -> tuple[float, float]:
+        quality, fitness = mimeparse.quality_and_fitness_parsed(media_type, ranges)
+        return fitness, quality
+
+    fitness, as_json = weight("application/problem+json")
+    if fitness < NAMED:
+        # Whoever asks for JSON without naming this kind of it takes this kind.
+        as_json = max(as_json, weight("application/json")[1])
+    # What is asked for equally much goes to the first.
+    offers = {
+        "application/problem+json": as_json,
+        "text/html": weight("text/html")[1],
+        "text/plain": weight("text/plain")[1],
+    }
     return max(offers, key=lambda offer: offers[offer])
 
 

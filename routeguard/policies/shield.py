@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar, overload
 
-from routeguard.configuration import ConfigError, Faults, shown
+from routeguard.configuration import ConfigError, Faults, listed, shown
 from routeguard.policies.seconds import read_seconds
 from routeguard.policy import Policy
 
@@ -92,8 +92,8 @@ class Shield(Policy):
 def _read_methods(methods: str | Collection[str] | None, faults: Faults) -> frozenset[str] | None:
     if methods is None:
         return None
-    names = [methods] if isinstance(methods, str) else list(methods)
-    if not names:
+    names = listed("methods", methods, "methods=['POST', 'PUT']", faults)
+    if not names and not faults:
         faults.add("methods is empty, which shields nothing: leave it out for all methods")
     for name in names:
         if not isinstance(name, str) or not name.isalpha() or not name.isascii():
