@@ -11,7 +11,7 @@ from routeguard.plan import NO_POLICY, Plan, PlanBook
 from routeguard.policies.around import enclose
 from routeguard.policies.deadlines import NO_BOUNDS
 from routeguard.policies.preflight import answer_preflight, is_preflight, log_refused_origin
-from routeguard.policies.started import cut_off
+from routeguard.policies.started import GOING_AWAY, cut_off
 from routeguard.policies.websocket import is_websocket_handshake
 from routeguard.policies.work import DetachedError, ShieldedWork, refuse_writes
 from routeguard.policy import Handler
@@ -22,6 +22,10 @@ __all__ = ["Dispatcher"]
 
 class Handling(Exchange):
     """An exchange, with the plan by which it is handled."""
+
+    refusal_logged: bool = False
+    request: web.Request | None = None
+    """The request as handlers see it, where that may be a clone."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -61,7 +65,7 @@ class Dispatcher:
         exchange = request[HANDLING] = Handling(plan)
         received = request
         if plan.https is not None and plan.https.concerns(request):
-            request = plan.https.rescheme(request, exchange)
+            request = exchange.request = plan.https.rescheme(request, exchange)
         if plan.options and is_preflight(request):
             answer = await self._answer_preflight(request, exchange)
             if answer is not None:
@@ -109,7 +113,7 @@ class Dispatcher:
         except asyncio.CancelledError as error:
             if not timed_out:
                 raise
-            await cut_off(request, exchange.response)
+            await cut_off(request, exchange.response, GOING_AWAY)
             raise exchange.timeout() from error
 
     async def _answer_preflight(
@@ -151,6 +155,7 @@ class Dispatcher:
         except KeyError:  # no middleware has seen this request, as when its Expect is refused
             plan = self.plans.find(request.match_info, request.method, request.rel_url)
             exchange = request[HANDLING] = Handling(plan)
+            exchange.secure = plan.https is not None and plan.https.is_secure(request)
         if exchange is NOTHING or exchange.response is response:
             return  # the hook of a dispatcher around this one comes first
         exchange.response = response
@@ -161,8 +166,9 @@ class Dispatcher:
             exchange.response_started(response)
         plan = exchange.plan
         if plan.cors is not None and not plan.cors.mark_known(request, response.headers):
-            allowed = await plan.cors.mark(request, response.headers)
-            if not allowed:
-                log_refused_origin(request, plan.cors_source)
+            allowed = await plan.cors.mark(exchange.request or request, response.headers)
+            if not allowed and not exchange.refusal_logged:
+                exchange.refusal_logged = True
+                log_refused_origin(request, plan.cors_source, secure=exchange.secure)
         if plan.hsts:
             plan.hsts.mark(request, response.headers, secure=exchange.secure)

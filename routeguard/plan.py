@@ -31,7 +31,7 @@ __all__ = ["NOT_OURS", "NO_POLICY", "Plan", "PlanBook"]
 KEPT_PATHS = 2048
 KEPT_PLANS = 4096
 KEPT_ROUTES = 100_000
-LONGEST_PATH = 512
+LONGEST_KEY = 512
 
 V = TypeVar("V")
 
@@ -136,7 +136,7 @@ class PlanBook:
             plan = NOT_OURS
         else:
             span = _span(route)
-            fixed = isinstance(route.resource, web.PlainResource)
+            fixed = type(route.resource) is web.PlainResource
             if span is None or (not fixed and self._is_split(match_info, span)):
                 return self._by_its_path(match_info, method, url, route)
             if fixed:
@@ -158,7 +158,7 @@ class PlanBook:
         elif route.method == hdrs.METH_ANY:
             if method in hdrs.METH_ALL:
                 self._unsplit.setdefault(route, {})[method] = plan
-        elif isinstance(route.resource, web.PlainResource) or not self._has_path_rules(match_info):
+        elif type(route.resource) is web.PlainResource or not self._has_path_rules(match_info):
             self.by_route[route] = plan
         else:
             self._unsplit.setdefault(route, {})[method] = plan
@@ -171,12 +171,12 @@ class PlanBook:
         plan = self._by_path.get(key)
         if plan is None:
             plan = self._make(match_info, method, url.path, of)
-            if len(raw_path) <= LONGEST_PATH:
+            if len(raw_path) + len(method) <= LONGEST_KEY:
                 self._by_path.put(key, plan)
         return plan
 
     def _is_outermost(self, match_info: web.UrlMappingMatchInfo) -> bool:
-        return next(app for app in match_info.apps if SCOPE in app) is self._app
+        return next((app for app in match_info.apps if SCOPE in app), None) is self._app
 
     def _has_path_rules(self, match_info: web.UrlMappingMatchInfo) -> bool:
         return any(scope.rules.by_path for scope in scopes_of(match_info))
@@ -195,7 +195,8 @@ class PlanBook:
         plan = self._plans.get(key)
         if plan is None:
             plan = self._draw_up(resolve(match_info, method, positions), method, match_info)
-            self._plans.put(key, plan)
+            if len(method) <= LONGEST_KEY:
+                self._plans.put(key, plan)
         return plan
 
     def _draw_up(
@@ -212,7 +213,12 @@ class PlanBook:
             shield = None
         limits = policies.get(timeout)
         own = [kind for kind in applying if kind not in OUTSIDE + WITHIN]
-        around = tuple(policies[kind] for kind in [csrf, *own] if kind in policies)
+        around = tuple(
+            statement.policy
+            for kind in [csrf, *own]
+            if kind in applying
+            for statement in applying[kind].winners
+        )
         uses = [
             (statement.policy.middleware, statement.app)
             for statement in (applying[use].winners if use in applying else ())
@@ -263,9 +269,10 @@ class PlanBook:
 def _span(route: web.AbstractRoute) -> str | None:
     """What all paths of a route begin with, decoded; `None` where that cannot be told."""
     resource = route.resource
-    if isinstance(resource, web.PlainResource):
+    # A resource of somebody else's making may serve what it likes, derived or not.
+    if type(resource) is web.PlainResource:
         return resource.canonical
-    if isinstance(resource, web.DynamicResource | web.StaticResource):
+    if type(resource) is web.DynamicResource or type(resource) is web.StaticResource:
         fixed = resource.canonical.partition("{")[0]
         return URL.build(path=fixed, encoded=True).path
     return None

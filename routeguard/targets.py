@@ -12,7 +12,7 @@ from routeguard.scope import Mount
 __all__ = ["Target", "Targets", "is_routed"]
 
 KEPT_TARGETS = 2048
-LONGEST_PATH = 512
+LONGEST_KEY = 512
 
 STOCK_RESOURCES = (web.PlainResource, web.DynamicResource, web.StaticResource, Mount)
 
@@ -48,7 +48,7 @@ class Targets:
             self._by_host = _goes_by_more_than_path(root)
         path = request.rel_url.raw_path
         key = (path, method)
-        keep = not self._by_host and len(path) <= LONGEST_PATH
+        keep = not self._by_host and len(path) + len(method) <= LONGEST_KEY
         target = self._kept.get(key) if keep else None
         if target is None:
             match_info = await root.router.resolve(request.clone(method=method))

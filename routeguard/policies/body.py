@@ -8,8 +8,13 @@ stream had reached its end.
 from contextlib import suppress
 
 from aiohttp import StreamReader, web
+from multidict import MultiDictProxy
 
-__all__ = ["abandon_body", "keep_body"]
+from routeguard.exchange import RequestKey, exchange_of
+
+__all__ = ["abandon_body", "close_files", "keep_body"]
+
+FILES = RequestKey("files", list[web.FileField])
 
 _NOT_GIVEN = BaseException("no cause given")
 
@@ -48,28 +53,51 @@ class AbandonedReader(StreamReader):
         return
 
 
-def keep_body(request: web.Request) -> web.Request:
-    """Makes the body of a request survive its connection, if it arrives in full.
+class KeptRequest(web.Request):
+    """A request whose form remembers its files, so that shielded work can go on reading them."""
 
-    Returns:
-        The request for the shielded handler: a clone where aiohttp would close the files of a
-        parsed form as soon as the original is answered.
-    """
+    async def post(self) -> "MultiDictProxy[str | bytes | bytearray | web.FileField]":
+        form = await super().post()
+        self[FILES] = [one for one in form.values() if isinstance(one, web.FileField)]
+        if (exchange := exchange_of(self)) is not None and exchange.detached_from is not None:
+            _hold_files(self)
+        return form
+
+
+def keep_body(request: web.Request) -> None:
+    """Makes the body of a request survive its connection, if it arrives in full."""
     body = request.content
     if type(body) is StreamReader:
-        # The one way in: aiohttp made the stream, and its slots admit no replaced method.
+        # The one way in: aiohttp made both, and their methods cannot be replaced.
         body.__class__ = KeptReader
-        if request.content_type == "multipart/form-data":
-            with suppress(RuntimeError):  # read already, so that there is nothing to close
-                return request.clone()
-    return request
+        if type(request) is web.Request and request.content_type == "multipart/form-data":
+            object.__setattr__(request, "__class__", KeptRequest)
 
 
 def abandon_body(request: web.Request) -> None:
-    """Fails the reading of a body that has not fully arrived and now never will."""
+    """Shielded work goes on alone: keeps what it has of the body, and fails the rest of it."""
+    _hold_files(request)
     body = request.content
     if type(body) is KeptReader and not body.is_eof():
         with suppress(RuntimeError):  # somebody waits for more, so nothing is buffered
             body.read_nowait()  # a full buffer would hold the connection up
         body.set_exception(ConnectionResetError("the request was answered before its body came"))
         body.__class__ = AbandonedReader  # type: ignore[assignment]
+
+
+def _hold_files(request: web.Request) -> None:
+    """Keeps aiohttp from closing the files of a form as soon as the request is answered."""
+    for field in request.get(FILES, ()):
+        field.file.close = _not_yet
+
+
+def close_files(request: web.Request) -> None:
+    """Closes the files that were held."""
+    for field in request.get(FILES, ()):
+        if field.file.close is _not_yet:
+            del field.file.close
+            field.file.close()
+
+
+def _not_yet() -> None:
+    return

@@ -68,12 +68,21 @@ def error_context(request: web.Request) -> Iterator[ErrorContext]:
 
 def describe(error: Exception, status: int) -> ErrorContext:
     """The context of an error, as far as its attributes are what their names promise."""
-    given = getattr(error, "message", None)
+    given = attribute(error, "message")
     message = given if isinstance(given, str) and given else str(error)
-    data = getattr(error, "data", None)
+    data = attribute(error, "data")
     if isinstance(data, Mapping) and data:
         return ErrorContext(error, message, status, {str(key): data[key] for key in data})
     return ErrorContext(error, message, status, {"detail": message})
+
+
+def attribute(error: BaseException, name: str) -> object:
+    """An attribute of an exception; `None` where it has none, or fails to tell it."""
+    try:
+        found: object = getattr(error, name, None)
+    except Exception:
+        return None
+    return found
 
 
 def valid_status(status: object) -> bool:
@@ -83,7 +92,7 @@ def valid_status(status: object) -> bool:
 
 def status_of(error: BaseException) -> int:
     """The status with which an exception is answered where nothing maps it to another."""
-    own = getattr(error, "status", None)
+    own = attribute(error, "status")
     if isinstance(own, int) and valid_status(own):
         return int(own)
     return 504 if isinstance(error, TimeoutError) else 500

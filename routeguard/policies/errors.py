@@ -1,9 +1,10 @@
 """`errors`: what a view raises becomes the right answer, and nothing it carried is lost."""
 
-import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+import traceback
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from aiohttp import hdrs, web
 
@@ -16,15 +17,18 @@ from routeguard.policies.errorcontext import (
     status_of,
     valid_status,
 )
-from routeguard.policies.started import cut_off
-from routeguard.policy import Policy, is_async
+from routeguard.policies.errorhandlers import (
+    ErrorHandler,
+    exception_types,
+    name_of,
+    note_handler,
+)
+from routeguard.policies.started import INTERNAL_ERROR, cut_off
+from routeguard.policy import Policy
+from routeguard.quoting import quoted
 
 __all__ = ["ErrorHandler", "errors", "get_error_response"]
 
-ErrorHandler = (
-    Callable[[web.Request], Awaitable[web.StreamResponse]]
-    | Callable[[web.Request, Exception], Awaitable[web.StreamResponse]]
-)
 ExceptionTypes = type[Exception] | tuple[type[Exception], ...]
 
 logger: logging.Logger = logging.getLogger("routeguard.errors")
@@ -76,13 +80,13 @@ class errors(Policy):
     ) -> None:
         faults = Faults("errors(...)")
         arity: dict[ErrorHandler, int] = {}
-        _note_handler("handler", handler, arity, faults)
+        note_handler("handler", handler, arity, faults)
         by_type: dict[type[Exception], int | ErrorHandler] = {}
         if on is not None and not isinstance(on, Mapping):
             faults.add(f"on={shown(on)} is no mapping: write on={{KeyError: 404}}")
             on = None
         for types, outcome in (on or {}).items():
-            for one in _exception_types("on", types, faults):
+            for one in exception_types("on", types, faults):
                 if one in by_type:
                     faults.add(f"on: {one.__name__} stands in it twice: keep one")
                 by_type[one] = outcome
@@ -93,8 +97,8 @@ class errors(Policy):
                         f"handler: write an int from 400 to 599, or an async function"
                     )
             else:
-                _note_handler("on", outcome, arity, faults)
-        ignored = tuple(_exception_types("ignore", ignore, faults))
+                note_handler("on", outcome, arity, faults)
+        ignored = tuple(exception_types("ignore", ignore, faults))
         faults.raise_any()
         object.__setattr__(self, "handler", handler)
         object.__setattr__(self, "on", tuple(by_type.items()))
@@ -103,9 +107,9 @@ class errors(Policy):
         object.__setattr__(self, "_arity", arity)
 
     def __repr__(self) -> str:
-        given = [] if self.handler is default_error_handler else [_name(self.handler)]
+        given = [] if self.handler is default_error_handler else [name_of(self.handler)]
         if self.on:
-            pairs = (f"{t.__name__}: {o if isinstance(o, int) else _name(o)}" for t, o in self.on)
+            pairs = (f"{t.__name__}: {o if isinstance(o, int) else name_of(o)}" for t, o in self.on)
             given.append(f"on={{{', '.join(pairs)}}}")
         if self.ignore:
             given.append(f"ignore=({', '.join(one.__name__ for one in self.ignore)})")
@@ -113,7 +117,7 @@ class errors(Policy):
 
     def ignores(self, error: Exception) -> bool:
         """Whether an error is none of this policy's business."""
-        if isinstance(error, web.HTTPException) and error.status < 400:
+        if isinstance(error, web.HTTPException) and 100 <= error.status < 400:
             return True
         if isinstance(error, ExceptionGroup) and self.ignore:
             leaves = list(_leaves(error))
@@ -158,28 +162,16 @@ class errors(Policy):
             error: what was raised.
             place: the route, for the log.
         """
-        if self.ignores(error):
-            raise error
         if request.writer.output_size > 0:
-            logger.error(
-                "%s %s (%s) failed after its response had started",
-                request.method,
-                request.path,
-                place,
-                exc_info=error,
-            )
-            exchange = exchange_of(request)
-            await cut_off(request, None if exchange is None else exchange.response)
-            if isinstance(error, web.HTTPException):
-                # aiohttp would write it as a second response into the same stream.
-                raise ConnectionResetError("the response has started already") from error
+            await _give_up(request, error, place)
+        if self.ignores(error):
             raise error
         answered, status, handler = self.resolve(error)
         if status >= 500:
             logger.error(
                 "%s %s (%s) failed with %d",
                 request.method,
-                request.path,
+                quoted(request.path),
                 place,
                 status,
                 exc_info=error,
@@ -189,6 +181,23 @@ class errors(Policy):
         return await _ask(request, answered, handler, arity)
 
 
+async def _give_up(request: web.Request, error: Exception, place: str) -> NoReturn:
+    """The response has started: no second one may follow it into the same stream."""
+    logger.error(
+        "%s %s (%s) failed after its response had started",
+        request.method,
+        quoted(request.path),
+        place,
+        exc_info=error,
+    )
+    exchange = exchange_of(request)
+    await cut_off(request, None if exchange is None else exchange.response, INTERNAL_ERROR)
+    if isinstance(error, web.HTTPException):
+        # aiohttp would write it out as a response.
+        raise ConnectionResetError("the response has started already") from error
+    raise error
+
+
 async def _ask(
     request: web.Request, error: Exception, handler: ErrorHandler, arity: int
 ) -> web.StreamResponse:
@@ -196,18 +205,20 @@ async def _ask(
     try:
         response = await handler(*arguments)  # type: ignore[arg-type]
         if not isinstance(response, web.StreamResponse):
-            raise TypeError(f"error handler {_name(handler)} returned {shown(response)}")
+            raise TypeError(f"error handler {name_of(handler)} returned {shown(response)}")
     except web.HTTPException as answer:
+        if request.writer.output_size > 0:
+            await _give_up(request, answer, name_of(handler))
         if answer is not error:
             _carry_over(error, answer)
         raise
     except Exception as failure:
-        failure.__context__ = failure.__context__ or error
         logger.error(
-            "error handler %s failed for %s %s",
-            _name(handler),
+            "error handler %s failed for %s %s, answering\n%s",
+            name_of(handler),
             request.method,
-            request.path,
+            quoted(request.path),
+            "".join(traceback.format_exception(error)),
             exc_info=failure,
         )
         raise
@@ -272,46 +283,3 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
             yield from _leaves(one)
         else:
             yield one
-
-
-def _exception_types(name: str, types: object, faults: Faults) -> Iterator[type[Exception]]:
-    several = types if isinstance(types, tuple | list | set | frozenset) else (types,)
-    for one in several:
-        if isinstance(one, type) and issubclass(one, Exception):
-            yield one
-        elif isinstance(one, type) and issubclass(one, BaseException):
-            faults.add(f"{name}: {one.__name__} is no Exception and never answered: leave it out")
-        else:
-            faults.add(f"{name}: {shown(one)} is no exception type: write KeyError, for example")
-
-
-def _note_handler(
-    name: str, handler: object, arity: dict[ErrorHandler, int], faults: Faults
-) -> None:
-    if isinstance(handler, type) or not callable(handler):
-        faults.add(f"{name}: {shown(handler)} is no error handler: write an async function")
-        return
-    if not is_async(handler):
-        faults.add(f"{name}: {_name(handler)} is not async: write async def {_name(handler)}")
-        return
-    try:
-        signature = inspect.signature(handler)
-    except (TypeError, ValueError):
-        arity[handler] = 1
-        return
-    for count in (2, 1):
-        try:
-            signature.bind(*(None,) * count)
-        except TypeError:
-            continue
-        arity[handler] = count
-        return
-    faults.add(
-        f"{name}: {_name(handler)}{signature} takes neither (request) nor (request, error): "
-        f"write async def {_name(handler)}(request, error)"
-    )
-
-
-def _name(handler: object) -> str:
-    name = getattr(handler, "__name__", None)
-    return name if isinstance(name, str) else repr(handler)

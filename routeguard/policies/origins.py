@@ -234,12 +234,8 @@ def _read_url(url: URL) -> tuple[str, list[str]]:
     host = url.host_subcomponent or ""
     port = "" if url.port in (DEFAULT_PORTS.get(url.scheme), None) else f":{url.port}"
     origin = f"{url.scheme}://{host}{port}".lower()
-    if (
-        url.raw_path not in ("", "/")
-        or url.raw_query_string
-        or url.raw_fragment
-        or url.authority != url.host_port_subcomponent
-    ):
+    user = url.raw_user or url.raw_password
+    if url.raw_path not in ("", "/") or url.raw_query_string or url.raw_fragment or user:
         return origin, [f"{name} is more than an origin: write `{origin}`"]
     return read_origin(origin)
 

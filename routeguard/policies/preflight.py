@@ -14,6 +14,7 @@ from routeguard.policies.cors import (
     cors,
 )
 from routeguard.policies.corsfields import TOKEN
+from routeguard.quoting import quoted
 
 __all__ = ["REQUEST_METHOD", "answer_preflight", "is_preflight", "judge"]
 
@@ -70,7 +71,9 @@ async def judge(
 
 
 def _check_method(policy: cors, request: web.BaseRequest, method: str, routed: bool) -> None:
-    if len(request.headers.getall(REQUEST_METHOD)) != 1 or not TOKEN.fullmatch(method):
+    # "*" is a token, and in the answer would grant every method.
+    one = len(request.headers.getall(REQUEST_METHOD)) == 1 and method != "*"
+    if not one or not TOKEN.fullmatch(method):
         raise Refusal("Access-Control-Request-Method is no method")
     if method in SAFELISTED_METHODS:
         return
@@ -139,17 +142,24 @@ async def answer_preflight(
 def log_refusal(request: web.BaseRequest, method: str, source: str, reason: str) -> None:
     """One line for a cross-origin request that is refused."""
     logger.info(
-        "refused %s: %s %s, by the policy of %s: %s",
-        ascii(", ".join(request.headers.getall(ORIGIN, ()))[:300]),
-        ascii(method)[1:-1],
-        ascii(request.path)[1:-1],
+        "refused '%s': %s %s, by the policy of %s: %s",
+        quoted(", ".join(request.headers.getall(ORIGIN, ()))),
+        quoted(method),
+        quoted(request.path),
         source,
-        reason,
+        quoted(reason),
     )
 
 
-def log_refused_origin(request: web.BaseRequest, source: str) -> None:
-    """Logs a cross-origin request whose origin is refused; a page's own origin is not one."""
+def log_refused_origin(request: web.BaseRequest, source: str, *, secure: bool) -> None:
+    """Logs a cross-origin request whose origin is refused; a page's own origin is not one.
+
+    Args:
+        request: the request.
+        source: where the policy is stated.
+        secure: whether a proxy has said that the client came over HTTPS.
+    """
     lines = request.headers.getall(ORIGIN, ())
-    if lines and lines != [f"{request.scheme}://{request.host}"]:
+    scheme = "https" if secure else request.scheme
+    if lines and lines != [f"{scheme}://{request.host}"]:
         log_refusal(request, request.method, source, "the origin is not allowed")

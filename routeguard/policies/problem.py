@@ -13,7 +13,7 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from routeguard.configuration import Faults, shown
-from routeguard.policies.errorcontext import ErrorContext, error_context, valid_status
+from routeguard.policies.errorcontext import ErrorContext, attribute, error_context, valid_status
 
 try:
     import mimeparse  # type: ignore[import-untyped]
@@ -136,7 +136,7 @@ class ProblemDetails:
         if debug or isinstance(err, web.HTTPException) or valid_status(_own_status(err)):
             if (detail := _detail(context, phrase)) is not None:
                 problem["detail"] = detail
-            if isinstance(getattr(err, "data", None), Mapping):
+            if isinstance(attribute(err, "data"), Mapping):
                 problem |= {
                     name: value
                     for name, value in context.data.items()
@@ -150,7 +150,7 @@ problem_details: ProblemDetails = ProblemDetails()
 
 
 def _own_status(err: Exception) -> object:
-    return getattr(err, "status", None)
+    return attribute(err, "status")
 
 
 def _phrase(status: int) -> str:

@@ -1,40 +1,55 @@
 """A response that has started and cannot be finished: the client must be able to tell."""
 
 import asyncio
+import socket
+import struct
+from contextlib import suppress
 
 from aiohttp import web
 from aiohttp.http import HttpVersion11
 
-__all__ = ["cut_off"]
+__all__ = ["GOING_AWAY", "INTERNAL_ERROR", "cut_off"]
 
+# RFC 6455, section 7.4.1.
 GOING_AWAY = 1001
+INTERNAL_ERROR = 1011
+
 CLOSING_GRACE = 1.0
 
 
-async def cut_off(request: web.BaseRequest, response: web.StreamResponse | None) -> None:
+async def cut_off(request: web.BaseRequest, response: web.StreamResponse | None, code: int) -> None:
     """Ends a started response so that its body is seen to be incomplete.
 
     aiohttp closes the connection when the handler fails. That tells the client in a chunked
     body and in one of known length, but not where the end of the connection is the end of the
-    body (RFC 9112, section 6.3); there the connection is reset. A WebSocket is closed with code
-    1001 (RFC 6455, section 7.4.1).
+    body (RFC 9112, section 6.3); there the connection is reset. A WebSocket is closed.
 
     Args:
         request: the request.
         response: its response, as far as it has started.
+        code: the code with which a WebSocket is closed.
     """
-    if response is None:
-        return
     if isinstance(response, web.WebSocketResponse):
-        try:
+        with suppress(TimeoutError, ConnectionError, RuntimeError):  # gone, or never opened
             async with asyncio.timeout(CLOSING_GRACE):
-                await response.close(code=GOING_AWAY, message=b"timeout")
-        except (TimeoutError, ConnectionError, RuntimeError):
-            return  # gone, or never opened
+                await response.close(code=code)
     elif (
-        request.version < HttpVersion11
+        response is not None
+        and request.version < HttpVersion11
         and response.content_length is None
-        and request.writer.output_size > 0
-        and request.transport is not None
+        and response.body_length == 0  # which is told when the body has been ended
     ):
-        request.transport.abort()
+        _reset(request)
+
+
+def _reset(request: web.BaseRequest) -> None:
+    transport = request.transport
+    if transport is None:
+        return
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        with suppress(OSError):  # a Unix socket knows no reset
+            # Closed without lingering, a TCP connection ends in a reset.
+            at_once = struct.pack("ii", 1, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    transport.abort()

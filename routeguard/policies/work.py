@@ -6,9 +6,10 @@ import logging
 from aiohttp import web
 
 from routeguard.exchange import Exchange
-from routeguard.policies.body import abandon_body, keep_body
+from routeguard.policies.body import abandon_body, close_files, keep_body
 from routeguard.policies.deadlines import Bounds, Deadline
 from routeguard.policy import Handler
+from routeguard.quoting import quoted
 
 __all__ = ["DetachedError", "ShieldedWork", "refuse_writes"]
 
@@ -25,11 +26,12 @@ class DetachedError(ConnectionResetError):
 class _Job:
     """One piece of shielded work."""
 
-    __slots__ = ("alone", "exchange", "method", "path", "started", "task", "waiter")
+    __slots__ = ("alone", "exchange", "method", "path", "request", "started", "task", "waiter")
 
     def __init__(self, request: web.Request, exchange: Exchange, started: float) -> None:
         self.method = request.method
-        self.path = request.path
+        self.path = quoted(request.path)
+        self.request = request
         self.exchange = exchange
         self.started = started
         self.alone = False
@@ -61,10 +63,10 @@ class ShieldedWork:
         """
         loop = asyncio.get_running_loop()
         task_waiting = asyncio.current_task(loop)
-        inner = keep_body(request)
+        keep_body(request)
         job = _Job(request, exchange, loop.time())
         job.waiter = loop.create_future()
-        task = job.task = loop.create_task(_work(inner, handler, limit))
+        task = job.task = loop.create_task(_work(request, handler, limit))
         self._jobs[task] = job
         task.add_done_callback(self._finished)
         try:
@@ -76,15 +78,12 @@ class ShieldedWork:
             else:
                 _detach(request, exchange, task_waiting)
             raise
-        finally:
-            if inner is not request:
-                for key in inner:
-                    request[key] = inner[key]
         return task.result()
 
     def _finished(self, task: "asyncio.Task[web.StreamResponse]") -> None:
         job = self._jobs.pop(task)
         if job.alone:
+            close_files(job.request)
             _report(job, task)
         elif job.waiter is not None and not job.waiter.done():
             job.waiter.set_result(None)

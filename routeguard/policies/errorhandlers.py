@@ -1,0 +1,59 @@
+"""Error handlers and exception types, as `errors` takes them: checked when they are given."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
+
+from aiohttp import web
+
+from routeguard.configuration import Faults, shown
+from routeguard.policy import is_async
+
+__all__ = ["ErrorHandler", "exception_types", "name_of", "note_handler"]
+
+ErrorHandler = (
+    Callable[[web.Request], Awaitable[web.StreamResponse]]
+    | Callable[[web.Request, Exception], Awaitable[web.StreamResponse]]
+)
+
+
+def exception_types(name: str, types: object, faults: Faults) -> Iterator[type[Exception]]:
+    several = types if isinstance(types, tuple | list | set | frozenset) else (types,)
+    for one in several:
+        if isinstance(one, type) and issubclass(one, Exception):
+            yield one
+        elif isinstance(one, type) and issubclass(one, BaseException):
+            faults.add(f"{name}: {one.__name__} is no Exception and never answered: leave it out")
+        else:
+            faults.add(f"{name}: {shown(one)} is no exception type: write KeyError, for example")
+
+
+def note_handler(
+    name: str, handler: object, arity: dict[ErrorHandler, int], faults: Faults
+) -> None:
+    if isinstance(handler, type) or not callable(handler):
+        faults.add(f"{name}: {shown(handler)} is no error handler: write an async function")
+        return
+    if not is_async(handler):
+        faults.add(f"{name}: {name_of(handler)} is not async: write async def {name_of(handler)}")
+        return
+    try:
+        signature = inspect.signature(handler)
+    except (TypeError, ValueError):
+        arity[handler] = 1
+        return
+    for count in (2, 1):
+        try:
+            signature.bind(*(None,) * count)
+        except TypeError:
+            continue
+        arity[handler] = count
+        return
+    faults.add(
+        f"{name}: {name_of(handler)}{signature} takes neither (request) nor (request, error): "
+        f"write async def {name_of(handler)}(request, error)"
+    )
+
+
+def name_of(handler: object) -> str:
+    name = getattr(handler, "__name__", None)
+    return name if isinstance(name, str) else repr(handler)
