@@ -11,9 +11,9 @@ from routeguard.plan import NO_POLICY, Plan, PlanBook
 from routeguard.policies.around import enclose
 from routeguard.policies.deadlines import NO_BOUNDS
 from routeguard.policies.preflight import answer_preflight, is_preflight, log_refused_origin
-from routeguard.policies.started import GOING_AWAY, cut_off
+from routeguard.policies.started import GOING_AWAY, can_be_answered, cut_off
 from routeguard.policies.websocket import is_websocket_handshake
-from routeguard.policies.work import DetachedError, ShieldedWork, refuse_writes
+from routeguard.policies.work import ShieldedWork
 from routeguard.policy import Handler
 from routeguard.targets import Targets
 
@@ -113,7 +113,8 @@ class Dispatcher:
         except asyncio.CancelledError as error:
             if not timed_out:
                 raise
-            await cut_off(request, exchange.response, GOING_AWAY)
+            if not can_be_answered(request, exchange.response):
+                await cut_off(request, exchange.response, GOING_AWAY)
             raise exchange.timeout() from error
 
     async def _answer_preflight(
@@ -159,9 +160,6 @@ class Dispatcher:
         if exchange is NOTHING or exchange.response is response:
             return  # the hook of a dispatcher around this one comes first
         exchange.response = response
-        if exchange.detached_from is not None and not exchange.is_own_task():
-            refuse_writes(response)
-            raise DetachedError("the request has been answered or its client has gone")
         if exchange.task is not None:
             exchange.response_started(response)
         plan = exchange.plan

@@ -23,10 +23,6 @@ class Exchange(Deadline):
     detached_from: "asyncio.Task[object] | None" = None
     """The request's own task, once shielded work goes on without it: that one may still send."""
 
-    def is_own_task(self) -> bool:
-        """Whether the request's own task asks, rather than work that was left alone."""
-        return asyncio.current_task() is self.detached_from
-
 
 if TYPE_CHECKING:
     RequestKey = web.RequestKey

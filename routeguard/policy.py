@@ -38,7 +38,7 @@ class Policy:
     """What every kind of policy is: a value that decorates, stands in a rule, or is a fallback.
 
     A class derived directly from this one is a new *kind* of policy, with a decorator, precedence
-    and `explain` line of its own. Derive a frozen, slotted dataclass and override `handle`:
+    and `explain` line of its own. Derive a frozen, slotted dataclass and override `handle`::
 
         @dataclass(frozen=True, slots=True)
         class audited(Policy):

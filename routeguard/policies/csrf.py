@@ -38,7 +38,8 @@ class csrf(Policy):
 
     Args:
         trusted_origins: origins whose requests pass: exact, or patterns as `cors` takes them
-            (`"https://*.example.com"`), or `yarl.URL`s; not `"*"`, not `"null"`.
+            (`"https://*.example.com"`), or `yarl.URL` values; not `"*"`, not
+            `"null"`. Default: none.
 
     Raises:
         ConfigError: something that is no such origin.

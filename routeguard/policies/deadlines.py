@@ -176,6 +176,7 @@ class Deadline:
             self._disarm(bounds.start)
         if bounds.idle is not None and self._passed is None and watched(response):
             self.is_unusual = True
+            bounds.idle.discard(self)  # its place in the queue is that of the time it is added
             bounds.idle.add(self)
             self._watch(response, bounds.idle)
 

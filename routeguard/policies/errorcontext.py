@@ -49,7 +49,7 @@ def remember_error(request: web.Request, error: Exception, status: int) -> None:
 
 @contextmanager
 def error_context(request: web.Request) -> Iterator[ErrorContext]:
-    """The error being answered, inside an error handler.
+    """The error being answered, inside an error handler::
 
         async def api_error(request):
             with error_context(request) as context:

@@ -23,7 +23,7 @@ from routeguard.policies.errorhandlers import (
     name_of,
     note_handler,
 )
-from routeguard.policies.started import INTERNAL_ERROR, cut_off
+from routeguard.policies.started import INTERNAL_ERROR, can_be_answered, cut_off
 from routeguard.policy import Policy
 from routeguard.quoting import quoted
 
@@ -162,8 +162,10 @@ class errors(Policy):
             error: what was raised.
             place: the route, for the log.
         """
-        if request.writer.output_size > 0:
-            await _give_up(request, error, place)
+        exchange = exchange_of(request)
+        begun = None if exchange is None else exchange.response
+        if not can_be_answered(request, begun):
+            await _give_up(request, error, place, begun)
         if self.ignores(error):
             raise error
         answered, status, handler = self.resolve(error)
@@ -181,7 +183,9 @@ class errors(Policy):
         return await _ask(request, answered, handler, arity)
 
 
-async def _give_up(request: web.Request, error: Exception, place: str) -> NoReturn:
+async def _give_up(
+    request: web.Request, error: Exception, place: str, begun: web.StreamResponse | None
+) -> NoReturn:
     """The response has started: no second one may follow it into the same stream."""
     logger.error(
         "%s %s (%s) failed after its response had started",
@@ -190,8 +194,7 @@ async def _give_up(request: web.Request, error: Exception, place: str) -> NoRetu
         place,
         exc_info=error,
     )
-    exchange = exchange_of(request)
-    await cut_off(request, None if exchange is None else exchange.response, INTERNAL_ERROR)
+    await cut_off(request, begun, INTERNAL_ERROR)
     if isinstance(error, web.HTTPException):
         # aiohttp would write it out as a response.
         raise ConnectionResetError("the response has started already") from error
@@ -208,7 +211,7 @@ async def _ask(
             raise TypeError(f"error handler {name_of(handler)} returned {shown(response)}")
     except web.HTTPException as answer:
         if request.writer.output_size > 0:
-            await _give_up(request, answer, name_of(handler))
+            await _give_up(request, answer, name_of(handler), None)
         if answer is not error:
             _carry_over(error, answer)
         raise

@@ -6,15 +6,36 @@ import struct
 from contextlib import suppress
 
 from aiohttp import web
-from aiohttp.http import HttpVersion11
+from aiohttp.http import HttpVersion11, StreamWriter
 
-__all__ = ["GOING_AWAY", "INTERNAL_ERROR", "cut_off"]
+__all__ = ["GOING_AWAY", "INTERNAL_ERROR", "can_be_answered", "cut_off"]
 
 # RFC 6455, section 7.4.1.
 GOING_AWAY = 1001
 INTERNAL_ERROR = 1011
 
 CLOSING_GRACE = 1.0
+
+
+def can_be_answered(request: web.BaseRequest, response: web.StreamResponse | None) -> bool:
+    """Whether nothing of a response has left yet, so that another can take its place.
+
+    A response that was interrupted while it was being prepared has changed the writer, which
+    the next one is going to use: that is undone, as far as aiohttp lets one.
+
+    Args:
+        request: the request.
+        response: the response that was begun, if one was.
+    """
+    if request.writer.output_size > 0:
+        return False
+    if response is not None and response.compression:
+        return False
+    writer = request.writer
+    writer.length = None
+    if isinstance(writer, StreamWriter):
+        writer.chunked = False
+    return True
 
 
 async def cut_off(request: web.BaseRequest, response: web.StreamResponse | None, code: int) -> None:
@@ -35,9 +56,12 @@ async def cut_off(request: web.BaseRequest, response: web.StreamResponse | None,
                 await response.close(code=code)
     elif (
         response is not None
-        and request.version < HttpVersion11
-        and response.content_length is None
-        and response.body_length == 0  # which is told when the body has been ended
+        # Told when the body has been ended; until then it is unfinished.
+        and response.body_length == 0
+        and (
+            request.writer.output_size == 0
+            or (request.version < HttpVersion11 and response.content_length is None)
+        )
     ):
         _reset(request)
 

@@ -7,11 +7,13 @@ from aiohttp import web
 
 from routeguard.exchange import Exchange
 from routeguard.policies.body import abandon_body, close_files, keep_body
-from routeguard.policies.deadlines import Bounds, Deadline
+from routeguard.policies.deadlines import Bounds, Deadline, HandlerTimeout
+from routeguard.policies.started import GOING_AWAY, can_be_answered, cut_off
+from routeguard.policies.writer import DetachedError, guard_writer
 from routeguard.policy import Handler
 from routeguard.quoting import quoted
 
-__all__ = ["DetachedError", "ShieldedWork", "refuse_writes"]
+__all__ = ["ShieldedWork"]
 
 CANCEL_GRACE = 1.0
 """Seconds for the `finally` blocks of work that is given up at shutdown."""
@@ -19,14 +21,20 @@ CANCEL_GRACE = 1.0
 logger: logging.Logger = logging.getLogger("routeguard.shield")
 
 
-class DetachedError(ConnectionResetError):
-    """Shielded work wants to send, though its request has been answered or its client has gone."""
-
-
 class _Job:
     """One piece of shielded work."""
 
-    __slots__ = ("alone", "exchange", "method", "path", "request", "started", "task", "waiter")
+    __slots__ = (
+        "alone",
+        "exchange",
+        "given_up",
+        "method",
+        "path",
+        "request",
+        "started",
+        "task",
+        "waiter",
+    )
 
     def __init__(self, request: web.Request, exchange: Exchange, started: float) -> None:
         self.method = request.method
@@ -35,6 +43,7 @@ class _Job:
         self.exchange = exchange
         self.started = started
         self.alone = False
+        self.given_up = False
         self.task: asyncio.Task[web.StreamResponse] | None = None
         self.waiter: asyncio.Future[None] | None = None
 
@@ -73,11 +82,16 @@ class ShieldedWork:
             await job.waiter
         except asyncio.CancelledError:
             job.alone = True
-            if task.done():
+            if task not in self._jobs:
                 _report(job, task)
-            else:
+            elif not task.done():
                 _detach(request, exchange, task_waiting)
             raise
+        if request.transport is None:
+            _report(job, task)  # aiohttp is going to throw the answer away
+        late = not task.cancelled() and isinstance(task.exception(), HandlerTimeout)
+        if late and not can_be_answered(request, exchange.response):
+            await cut_off(request, exchange.response, GOING_AWAY)
         return task.result()
 
     def _finished(self, task: "asyncio.Task[web.StreamResponse]") -> None:
@@ -97,8 +111,9 @@ class ShieldedWork:
         loop = asyncio.get_running_loop()
         while self._jobs and (left := until - loop.time()) > 0:
             await asyncio.wait(list(self._jobs), timeout=left)
-        given_up = list(self._jobs.values())
+        given_up = [job for job in self._jobs.values() if not job.given_up]
         for job in given_up:
+            job.given_up = True
             logger.error(
                 "shielded %s %s given up at shutdown after %.1f s",
                 job.method,
@@ -145,18 +160,7 @@ def _detach(
 ) -> None:
     exchange.detached_from = waiting
     abandon_body(request)
-    if exchange.response is not None:
-        refuse_writes(exchange.response)
-
-
-def refuse_writes(response: web.StreamResponse) -> None:
-    """Keeps a response of detached work from reaching a connection that has moved on."""
-
-    async def refused(data: bytes | bytearray | memoryview = b"") -> None:
-        raise DetachedError("the request has been answered or its client has gone")
-
-    response.write = refused  # type: ignore[method-assign]
-    response.write_eof = refused  # type: ignore[method-assign]
+    guard_writer(request, waiting)
 
 
 def _report(job: _Job, task: "asyncio.Task[web.StreamResponse]") -> None:

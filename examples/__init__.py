@@ -1,0 +1,1 @@
+"""Examples of routeguard: the tour, and one small file a use."""

@@ -1,0 +1,52 @@
+"""What a check finds, and the codes by which findings are known."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["CODES", "SEVERITIES", "Finding", "Severity"]
+
+Severity = Literal["error", "warning", "info"]
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+"""The severities, the gravest first."""
+
+CODES = {
+    "RG101": "a rule that matches no route",
+    "RG102": "a rule that an earlier one shadows",
+    "RG103": "a policy that a later decorator overrides",
+    "RG104": "a policy above the route decorator",
+    "RG105": "a policy in the handler's place",
+    "RG106": "policies on a route that no setup covers",
+    "RG201": "plain-http origins trusted",
+    "RG202": "a wildcard under a public suffix",
+    "RG203": "an origin regex that matches more than it looks",
+    "RG204": "cors allows what csrf refuses",
+    "RG301": "a shield on routes that only read",
+    "RG302": "side effects with neither shield nor timeout",
+    "RG303": "a timeout longer than proxies wait",
+    "RG401": "https believes everyone",
+    "RG501": "problem_details without content negotiation",
+}
+"""Each code with its title. A code keeps its meaning for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that `check` found.
+
+    Attributes:
+        code: its stable code, such as `"RG101"`.
+        severity: `"error"`, `"warning"` or `"info"`.
+        place: where: a rule, a fallback, or a route.
+        message: what is wrong, and what comes of it.
+        remedy: what to write instead.
+    """
+
+    code: str
+    severity: Severity
+    place: str
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.severity} {self.code} {self.place}: {self.message}; {self.remedy}"
