@@ -1,7 +1,6 @@
 """The one middleware that applies every policy to a request, outermost first."""
 
 import asyncio
-from dataclasses import replace
 from functools import partial
 
 from aiohttp import web
@@ -23,6 +22,7 @@ __all__ = ["Dispatcher"]
 class Handling(Exchange):
     """An exchange, with the plan by which it is handled."""
 
+    is_preflight: bool = False
     refusal_logged: bool = False
     request: web.Request | None = None
     """The request as handlers see it, where that may be a clone."""
@@ -121,7 +121,7 @@ class Dispatcher:
         self, request: web.Request, exchange: Handling
     ) -> web.Response | None:
         """The answer to a preflight; `None` where it is the application's own business."""
-        exchange.plan = replace(exchange.plan, cors=None)  # no response to it is marked
+        exchange.is_preflight = True
         target = await self.targets.of(request)
         if target.plan.cors is None:
             return None
@@ -163,7 +163,12 @@ class Dispatcher:
         if exchange.task is not None:
             exchange.response_started(response)
         plan = exchange.plan
-        if plan.cors is not None and not plan.cors.mark_known(request, response.headers):
+        # Nothing is marked in answer to a preflight, nor does one that is not ours get anything.
+        if (
+            plan.cors is not None
+            and not exchange.is_preflight
+            and not plan.cors.mark_known(request, response.headers)
+        ):
             allowed = await plan.cors.mark(exchange.request or request, response.headers)
             if not allowed and not exchange.refusal_logged:
                 exchange.refusal_logged = True

@@ -146,9 +146,9 @@ def explain(
         app: the application, as it is served: the outermost one.
         method: the request's method.
         path: its path, percent-encoded as a client sends it; a query is allowed.
-        origin: the `Origin` of the page that sends it.
-        host: its `Host`, where domains are routed or csrf is to be asked.
-        headers: further headers.
+        origin: the `Origin` of the page that sends it. Default: none is sent.
+        host: its `Host`, where domains are routed or csrf is to be asked. Default: none.
+        headers: further headers. Default: none.
 
     Returns:
         A value that prints well.

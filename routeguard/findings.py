@@ -39,7 +39,7 @@ def check(app: web.Application, *, ignore: Collection[str] = ()) -> tuple[Findin
 
     Args:
         app: the application, as it is served: the outermost one.
-        ignore: codes of findings to leave out, such as `"RG301"`.
+        ignore: codes of findings to leave out, such as `"RG301"`. Default: none.
 
     Returns:
         The findings, the gravest first, each severity in the order of the codes.

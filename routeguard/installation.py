@@ -33,7 +33,7 @@ def setup(app: web.Application, *entries: Rule | Policy, drain: float | timedelt
         entries: rules, which are tried in the order given, and policies, which are the
             fallbacks for all that no rule or decorator speaks of.
         drain: for how many seconds shutdown waits for shielded work (int, float or
-            `timedelta`), from its beginning; 0 cancels it at once.
+            `timedelta`), from its beginning; 0 cancels it at once. Default: 30.
 
     Raises:
         ConfigError: an entry is neither rule nor policy, a fallback is stated twice, `drain` is
@@ -108,6 +108,9 @@ def shielded_count(app: web.Application) -> int:
 
     Args:
         app: an application given to `setup`; of several within each other, the outermost one.
+
+    Returns:
+        The number, also while the application shuts down.
 
     Raises:
         ConfigError: it was not given to `setup`.

@@ -271,7 +271,8 @@ def _span(route: web.AbstractRoute) -> str | None:
     resource = route.resource
     # A resource of somebody else's making may serve what it likes, derived or not.
     if type(resource) is web.PlainResource:
-        return resource.canonical
+        # aiohttp compares these with what is left encoded in a path.
+        return resource.canonical.replace("%2F", "/").replace("%25", "%")
     if type(resource) is web.DynamicResource or type(resource) is web.StaticResource:
         fixed = resource.canonical.partition("{")[0]
         return URL.build(path=fixed, encoded=True).path

@@ -182,7 +182,7 @@ def _attach(policy: Policy, handler: H) -> H:
     return cast(H, Guarded(handler, (policy,)))
 
 
-def policies_of(handler: object, method: str) -> list[tuple[str, Policy]]:
+def policies_of(handler: object, method: str) -> list[tuple[str, str, Policy]]:
     """What is stated on a handler, nearest first, each with a word on where.
 
     Args:
@@ -190,13 +190,13 @@ def policies_of(handler: object, method: str) -> list[tuple[str, Policy]]:
         method: the request's method, which chooses the method of a `web.View`.
 
     Returns:
-        Pairs of place (`"decorator"`, `"view method"`, `"view class"`) and policy. The outermost
-        of several decorators comes first.
+        Triples of place (`"decorator"`, `"view method"`, `"view class"`), the class that states it
+        where a class does, and policy. The outermost of several decorators comes first.
     """
-    found: list[tuple[str, Policy]] = []
+    found: list[tuple[str, str, Policy]] = []
     for layer in _layers(handler):
         if type(layer) is Guarded:
-            found.extend(("decorator", policy) for policy in layer._self_policies)
+            found.extend(("decorator", "", policy) for policy in layer._self_policies)
         elif isinstance(layer, type):
             found.extend(_view_policies(layer, method))
     return found
@@ -258,14 +258,14 @@ def _call_method(layer: object) -> object:
     return inspect.getattr_static(type(layer), "__call__", None)
 
 
-def _view_policies(view: type, method: str) -> Iterator[tuple[str, Policy]]:
+def _view_policies(view: type, method: str) -> Iterator[tuple[str, str, Policy]]:
     # A view's methods are found by lower-cased name; METH_ALL keeps "REQUEST" from being one.
     if method in hdrs.METH_ALL:
         member = inspect.getattr_static(view, method.lower(), None)
         for layer in _layers(member):
             if type(layer) is Guarded:
                 for policy in layer._self_policies:
-                    yield "view method", policy
+                    yield "view method", "", policy
     for base in view.__mro__:
         for policy in vars(base).get(VIEW_ATTRIBUTE, ()):
-            yield "view class", policy
+            yield "view class", base.__qualname__, policy

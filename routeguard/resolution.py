@@ -67,14 +67,19 @@ def canonical_of(match_info: AbstractMatchInfo, scope: Scope) -> str | None:
 
 def positions_of(match_info: AbstractMatchInfo, method: str, path: str) -> Positions:
     """Which rules match a request, for each application around it, the innermost first."""
-    return tuple(
-        scope.rules.matching(
-            method,
-            relative_path(path, scope.mount.prefix),
-            canonical_of(match_info, scope),
-        )
-        for scope in scopes_of(match_info)
-    )
+    route = match_info.route if isinstance(match_info, web.UrlMappingMatchInfo) else None
+    is_static = route is not None and isinstance(route.resource, web.StaticResource)
+    found = []
+    for scope in scopes_of(match_info):
+        canonical = canonical_of(match_info, scope)
+        seen = relative_path(path, scope.mount.prefix)
+        matched = scope.rules.matching(method, seen, canonical)
+        if is_static and seen.endswith("/"):
+            # A static route opens the same file with and without a slash behind its name.
+            bare = scope.rules.matching(method, seen.rstrip("/"), canonical)
+            matched = tuple(sorted({*matched, *bare}))
+        found.append(matched)
+    return tuple(found)
 
 
 def resolve(match_info: web.UrlMappingMatchInfo, method: str, positions: Positions) -> Resolution:
@@ -85,10 +90,10 @@ def resolve(match_info: web.UrlMappingMatchInfo, method: str, positions: Positio
         method: the method asked for.
         positions: what `positions_of` told for this request.
     """
-    levels = [_on_handler(match_info, method)]
+    levels = _on_handler(match_info, method)
     for scope, matched in zip(scopes_of(match_info), positions, strict=True):
-        levels += [_in_rules(scope, matched), _as_fallbacks(scope)]
-    statements = [statement for level in levels for statement in level]
+        levels += [_in_rules(scope, matched), [_as_fallbacks(scope)]]
+    statements = [statement for level in levels for group in level for statement in group]
     kinds = {kind for statement in statements for kind in _kinds(statement.policy)}
     return Resolution(
         {
@@ -98,27 +103,40 @@ def resolve(match_info: web.UrlMappingMatchInfo, method: str, positions: Positio
     )
 
 
-def _on_handler(match_info: web.UrlMappingMatchInfo, method: str) -> list[Statement]:
+# What is stated together (in one rule, as fallbacks, by one decorator) is a group; the groups of
+# one level stand beside each other, and run in the order in which they are given.
+Group = list[Statement]
+Level = list[Group]
+
+
+def _on_handler(match_info: web.UrlMappingMatchInfo, method: str) -> list[Level]:
     if match_info.http_exception is not None:
         return []
-    found: dict[tuple[str, int], Statement] = {}
-    for place, policy in policies_of(match_info.route.handler, method):
+    levels: dict[str, dict[int, Statement]] = {}
+    for place, owner, policy in policies_of(match_info.route.handler, method):
         # A copied __dict__ shows the same statement twice.
-        statement = Statement(policy, place, match_info.apps[-1])
-        found.setdefault((place, id(policy)), statement)
-    return list(found.values())
+        level = levels.setdefault(f"{place} {owner}", {})
+        level.setdefault(id(policy), Statement(policy, place, match_info.apps[-1]))
+    return [[[statement] for statement in level.values()] for level in levels.values()]
 
 
-def _in_rules(scope: Scope, matched: Iterable[int]) -> list[Statement]:
+def place_of_rule(scope: Scope, position: int) -> str:
+    """A rule, as the places of statements name it."""
     of = f" of {scope.mount.prefix}" if scope.mount.prefix else ""
+    return f'rule {position + 1} "{scope.rules.rules[position]}"{of}'
+
+
+def _in_rules(scope: Scope, matched: Iterable[int]) -> Level:
     return [
-        Statement(policy, f'rule {position + 1} "{scope.rules.rules[position]}"{of}', scope.app)
+        [
+            Statement(policy, place_of_rule(scope, position), scope.app)
+            for policy in scope.rules.rules[position].policies
+        ]
         for position in matched
-        for policy in scope.rules.rules[position].policies
     ]
 
 
-def _as_fallbacks(scope: Scope) -> list[Statement]:
+def _as_fallbacks(scope: Scope) -> Group:
     of = f" of {scope.mount.prefix}" if scope.mount.prefix else ""
     return [Statement(policy, f"fallback{of}", scope.app) for policy in scope.fallbacks]
 
@@ -136,26 +154,35 @@ def _nearest(kind: type[Policy], statements: list[Statement]) -> Decision:
     return Decision(kind, considered[:1], considered)
 
 
-def _added_up(kind: type[Policy], levels: list[list[Statement]]) -> Decision:
-    """All statements that no nearer `exempt` takes out; each value once, at its outermost place."""
-    considered = []
+def _added_up(kind: type[Policy], levels: list[Level]) -> Decision:
+    """All statements that no nearer `exempt` takes out; each value once, at its outermost place.
+
+    Values are compared, not hashed: a middleware may be an object without a hash.
+    """
+    considered: list[Statement] = []
     kept: list[list[Statement]] = []
-    taken_out: set[Policy] = set()
+    taken_out: list[Policy] = []
     last_word: Statement | None = None
     for level in levels:
         kept.append([])
-        for statement in level:
-            policy = statement.policy
-            if kind not in _kinds(policy):
-                continue
-            considered.append(statement)
-            if isinstance(policy, exempt):
-                taken_out |= policy.values
-                if last_word is None and kind in policy.kinds:
-                    last_word = statement
-            elif last_word is None and policy not in taken_out:
-                kept[-1].append(statement)
-    outermost_first = [statement for level in reversed(kept) for statement in level]
-    once = {statement.policy: statement for statement in reversed(outermost_first)}
-    winners = tuple(s for s in outermost_first if once[s.policy] is s)
-    return Decision(kind, winners, tuple(considered), last_word)
+        for group in level:
+            about = [statement for statement in group if kind in _kinds(statement.policy)]
+            considered += about
+            exempts = [one for one in about if isinstance(one.policy, exempt)]
+            if last_word is None:
+                kept[-1] += [
+                    one
+                    for one in about
+                    if not isinstance(one.policy, exempt) and one.policy not in taken_out
+                ]
+            for one in exempts:
+                if isinstance(one.policy, exempt):
+                    taken_out += one.policy.values
+                    if last_word is None and kind in one.policy.kinds:
+                        last_word = one
+    winners: list[Statement] = []
+    for level_kept in reversed(kept):
+        for one in level_kept:
+            if all(one.policy != winner.policy for winner in winners):
+                winners.append(one)
+    return Decision(kind, tuple(winners), tuple(considered), last_word)

@@ -82,6 +82,9 @@ def survey(app: web.Application) -> Survey:
     Args:
         app: the application, as it is served: the outermost one.
 
+    Returns:
+        The kinds of policy and the routes; values that compare.
+
     Raises:
         ConfigError: it is no application.
     """

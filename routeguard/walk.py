@@ -8,7 +8,7 @@ from aiohttp.abc import AbstractView
 from yarl import URL
 
 from routeguard.overlap import Extent, extent_of, is_routed_to, overlap, typical_paths
-from routeguard.resolution import Resolution, positions_of, resolve
+from routeguard.resolution import Resolution, place_of_rule, positions_of, resolve
 from routeguard.scope import SCOPE, Scope, scopes_of
 
 __all__ = ["METHODS", "Visit", "Walk", "method_order", "place_of_rule", "walk"]
@@ -76,12 +76,6 @@ def walk(app: web.Application) -> Walk:
 def method_order(method: str) -> tuple[int, str]:
     """A key by which methods stand in the order in which people name them."""
     return (METHODS.index(method) if method in METHODS else len(METHODS), method)
-
-
-def place_of_rule(scope: Scope, position: int) -> str:
-    """A rule, as the places of statements name it."""
-    of = f" of {scope.mount.prefix}" if scope.mount.prefix else ""
-    return f'rule {position + 1} "{scope.rules.rules[position]}"{of}'
 
 
 Place = tuple[tuple[web.Application, ...], tuple[str, ...], web.AbstractResource | None]

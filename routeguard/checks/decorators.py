@@ -61,7 +61,9 @@ def _is_view(visit: Visit) -> bool:
 
 def _pairs(handler: object, method: str) -> Iterator[tuple[Policy, Policy]]:
     """Policies of one kind on one thing: each with the one above it."""
-    levels = [[policy for place, policy in policies_of(handler, method) if place != "view class"]]
+    levels = [
+        [policy for place, _, policy in policies_of(handler, method) if place != "view class"]
+    ]
     if isinstance(handler, type):
         levels += [list(vars(base).get(VIEW_ATTRIBUTE, ())) for base in handler.__mro__]
     for level in levels:
@@ -92,9 +94,9 @@ def stated_above_routes(walk: Walk) -> Iterator[Finding]:
         effective = {
             id(policy)
             for visit in visits
-            for _, policy in policies_of(visit.route.handler, visit.method)
+            for *_, policy in policies_of(visit.route.handler, visit.method)
         }
-        lost = [policy for _, policy in policies_of(named, "GET") if id(policy) not in effective]
+        lost = [policy for *_, policy in policies_of(named, "GET") if id(policy) not in effective]
         if lost:
             yield Finding(
                 "RG104",

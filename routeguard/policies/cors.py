@@ -50,7 +50,11 @@ ORIGIN = istr("Origin")
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class cors(Policy):
-    """Lets pages of other origins read this route's responses.
+    """Lets pages of other origins read this route's responses (Fetch, HTTP-CORS protocol).
+
+    The headers are on whatever the route answers, errors included; a refused origin gets none. A
+    preflight is answered by the policy of the route that the real request would reach: 204, or
+    403 with the reason on the logger `routeguard.cors`.
 
     Args:
         origins: who may. One or several of: an exact origin (`"https://app.example.com"`);
@@ -64,9 +68,11 @@ class cors(Policy):
             all.
         allow_headers: the request headers that pages may set. `"*"` for all but `Authorization`,
             which is to be listed beside it; with credentials the requested names are reflected.
+            Default: accept, accept-encoding, authorization, content-type, dnt, origin,
+            user-agent, x-csrftoken and x-requested-with; what is given replaces these.
         expose_headers: the response headers that pages may read beside the safelisted ones, or
-            `"*"`.
-        allow_credentials: whether requests may carry cookies and other credentials.
+            `"*"`. Default: none.
+        allow_credentials: whether requests may carry cookies and other credentials. Default: no.
         max_age: for how long browsers may keep a preflight's answer: seconds (int or float) or
             `timedelta`; their own default, about 5 seconds, where it is not given.
 

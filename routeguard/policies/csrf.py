@@ -26,20 +26,21 @@ SAME_SITE = frozenset({"same-origin", "none"})
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class csrf(Policy):
-    """Refuses cross-origin state-changing requests and WebSocket hijacking, by Fetch metadata.
+    """Refuses cross-origin state-changing requests and WebSocket hijacking.
 
-    Safe methods (RFC 9110, section 9.2.1) pass; a WebSocket handshake is not one of them, since
-    browsers apply no CORS to it. Otherwise an `Origin` in `trusted_origins` passes; then
-    `Sec-Fetch-Site` decides: `same-origin` and `none` pass, anything else is refused. With
-    neither header the request is no browser's and passes. With `Origin` alone it must equal the
-    request's own host. What is refused gets 403 through the error handler.
+    It goes by what browsers tell of a request (W3C, Fetch Metadata Request Headers). Safe methods
+    (RFC 9110, section 9.2.1) pass; a WebSocket handshake is not one of them, since browsers apply
+    no CORS to it. Otherwise an `Origin` in `trusted_origins` passes; then `Sec-Fetch-Site`
+    decides: `same-origin` and `none` pass, anything else is refused. With neither header the
+    request is no browser's and passes. With `Origin` alone it must equal the request's own host.
+    What is refused gets 403 through the error handler.
 
     An origin that `cors` allows is not thereby trusted here.
 
     Args:
         trusted_origins: origins whose requests pass: exact, or patterns as `cors` takes them
-            (`"https://*.example.com"`), or `yarl.URL` values; not `"*"`, not
-            `"null"`. Default: none.
+            (`"https://*.example.com"`), or `yarl.URL` values; not `"*"`, not `"null"`.
+            Default: none.
 
     Raises:
         ConfigError: something that is no such origin.

@@ -53,12 +53,14 @@ class errors(Policy):
     cannot be answered: the error is logged and the connection closed.
 
     Args:
-        handler: `async (request)` or `async (request, error)`, returning the response.
+        handler: `async (request)` or `async (request, error)`, returning the response. Default:
+            `default_error_handler`, which shows the text of any exception.
         on: exception type, or tuple of types, to a status (int, 400 to 599; the handler then
             answers with it) or to a handler of its own. The most specific class in the
             exception's MRO wins. An `ExceptionGroup` is answered by the mapping on which all its
-            leaves agree, with its first leaf as the error.
-        ignore: exception types that are left to whoever is around. `ignore` wins over `on`.
+            leaves agree, with its first leaf as the error. Default: none.
+        ignore: exception type, or tuple of types, left to whoever is around. `ignore` wins over
+            `on`. Default: none.
 
     Raises:
         ConfigError: a handler that is not async or takes other arguments, a status that is no
@@ -143,6 +145,8 @@ class errors(Policy):
         return answered, status_of(answered), outcome
 
     def _mapped(self, error: BaseException) -> int | ErrorHandler | None:
+        if not self._on:
+            return None
         for ancestor in type(error).__mro__:
             if isinstance(error, BaseExceptionGroup) and not issubclass(
                 ancestor, BaseExceptionGroup

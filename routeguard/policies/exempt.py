@@ -22,12 +22,12 @@ class exempt(Policy):
     """
 
     kinds: frozenset[type[Policy]]
-    values: frozenset[Policy]
+    values: tuple[Policy, ...]
 
     def __init__(self, *kinds: type[Policy] | Policy) -> None:
         faults = Faults("exempt(...)")
         named: set[type[Policy]] = set()
-        values: set[Policy] = set()
+        values: list[Policy] = []
         if not kinds:
             faults.add("it names nothing: write exempt(timeout) or exempt(cors, errors)")
         for kind in kinds:
@@ -40,13 +40,13 @@ class exempt(Policy):
             elif kind.names_kind():
                 named.add(kind_of(type(kind)))
             elif kind.adds_up:
-                values.add(kind)
+                values.append(kind)
             else:
                 name = kind_name(kind_of(type(kind)))
                 faults.add(f"{kind!r} is a value, and exempt takes kinds: write exempt({name})")
         faults.raise_any()
         object.__setattr__(self, "kinds", frozenset(named))
-        object.__setattr__(self, "values", frozenset(values))
+        object.__setattr__(self, "values", tuple(values))
 
     def __repr__(self) -> str:
         names = sorted(kind_name(kind) for kind in self.kinds)

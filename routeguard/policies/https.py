@@ -49,10 +49,10 @@ class https(Policy):
             socket's; `request.remote` is not asked.
         redirect: answer plain HTTP with 308 to the same URL over HTTPS for GET and HEAD, with
             403 for other methods, whose body would be sent in clear twice, and with 400 where
-            `Host` makes no URL.
+            `Host` makes no URL (RFC 9110, section 15.4.9). Default: no.
         hsts: `Strict-Transport-Security` on every HTTPS response (RFC 6797, section 6.1): the
             max-age in seconds or as `timedelta`, or the header's text, such as
-            `"max-age=31536000; includeSubDomains; preload"`.
+            `"max-age=31536000; includeSubDomains; preload"`. Default: none.
 
     Raises:
         ConfigError: a header name or value that is none, names or garbage among `trusted`, a

@@ -60,7 +60,7 @@ class ProblemDetails:
 
     Args:
         types: URI references for the `type` member by exception class; the most specific class
-            in the MRO counts, `about:blank` where none is given.
+            in the MRO counts, `about:blank` where none is given. Default: none.
 
     Raises:
         ConfigError: `types` is no mapping from exception classes to URI references.
@@ -121,6 +121,9 @@ class ProblemDetails:
             request: the request that failed.
             context: the error.
             debug: whether the text of unexpected errors may be shown.
+
+        Returns:
+            The members, as JSON knows them.
         """
         err = context.err
         phrase = _phrase(context.status)

@@ -16,12 +16,23 @@ H = TypeVar("H", bound=Callable[..., object])
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class Shield(Policy):
-    """The kind of policy that `shield` is; write `shield` or `shield(methods=…, limit=…)`.
+    """The handler runs to its end, whatever happens to the connection.
 
-    The handler runs in a task of its own that the application owns: it is counted, and waited
-    for at shutdown before any cleanup of the application's own runs. A disconnect or a timeout
+    Write `@shield`, or `@shield(methods=…, limit=…)`. The handler runs in a task of its own that
+    the application owns: it is counted, and waited for at shutdown before any cleanup of the
+    application's own runs, for at most the `drain` seconds of `setup`. A disconnect or a timeout
     ends the waiting, not the work; what the work sends after that never reaches the connection.
-    A WebSocket handshake is shielded only by a decorator of its own.
+    A body that had fully arrived can still be read. Work that fails with nobody left to tell is
+    logged on `routeguard.shield`. A WebSocket handshake is shielded only by a decorator of its
+    own, never by a rule or fallback. How many run at once is not limited.
+
+    Args:
+        methods: shield only requests with these methods, in any case. Default: all.
+        limit: seconds (int, float or `timedelta`) after which the work is given up, from its
+            start; a client that still waits gets `HandlerTimeout`. Default: no limit.
+
+    Raises:
+        ConfigError: a method that is none, or a limit that is no time.
     """
 
     methods: frozenset[str] | None

@@ -20,18 +20,18 @@ class timeout(Policy):
     """Bounds the time of a handler, with the cancellation semantics of `asyncio.timeout`.
 
     Past a bound the handler is cancelled, and `HandlerTimeout` raised where it was awaited: the
-    error handler answers it, or aiohttp with its own 504. Where the response has started
-    already, the connection is closed so that the client can tell the body is incomplete; a
-    WebSocket is closed with code 1001 (RFC 6455, section 7.4.1: going away). All bounds end when
-    the handler returns; what aiohttp sends after that is aiohttp's.
+    error handler answers it, or aiohttp with its own 504 (RFC 9110, section 15.6.5). Where the
+    response has started already, the connection is closed so that the client can tell the body
+    is incomplete; a WebSocket is closed with code 1001 (RFC 6455, section 7.4.1: going away). All
+    bounds end when the handler returns; what aiohttp sends after that is aiohttp's.
 
     Args:
         seconds: the response must have *started* by then (int, float or `timedelta`); `None` for
             no limit. A stream, file or WebSocket that has started is not bounded by it.
         idle: the longest silence inside a response that the handler streams, in seconds, from
             its headers on. A handler that a slow client holds up in `write()` is not silent.
-            WebSockets are left to their `heartbeat`.
-        total: bounds the whole handler, streaming included, in seconds.
+            WebSockets are left to their `heartbeat`. Default: no limit.
+        total: bounds the whole handler, streaming included, in seconds. Default: no limit.
 
     Raises:
         ConfigError: a time that is zero, negative, not finite, or no time at all.
