@@ -1,0 +1,92 @@
+"""The budget: what routeguard may cost beside its peers, and how it may grow."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from .figures import Spread
+from .growth_lines import LINES
+from .results import Results
+
+STATED = ("decorator", "rule", "fallback")
+STARTUP_SECONDS = 0.5
+# What a run leaves behind may not depend on its length: a few pages, and no block in a thousand.
+MEMORY_BYTES = 2 * 1024 * 1024
+MEMORY_BLOCKS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One line of the budget, as measured."""
+
+    line: str
+    measured: Spread
+    limit: float
+
+    @property
+    def met(self) -> bool:
+        """Whether the median keeps the limit."""
+        return self.measured.median <= self.limit
+
+    def __str__(self) -> str:
+        word = "met   " if self.met else "MISSED"
+        return f"{word} {self.line:66} {self.measured} of at most {self.limit:g}"
+
+
+def verdicts(results: Results) -> Iterator[Verdict]:
+    """Every line of the budget that the run has measured."""
+    if get := results.scenarios.get("get"):
+        for name in STATED:
+            yield Verdict(
+                f"five policies by {name} / written by hand",
+                get[name].ratio(get["handwritten"]),
+                0.75,
+            )
+        for name in STATED:
+            yield Verdict(
+                f"five policies by {name} / five aiohttp-middlewares",
+                get[name].ratio(get["middlewares"]),
+                0.37,
+            )
+        yield Verdict(
+            "a route without policy / no-op middleware and receiver",
+            get["none"].ratio(get["floor"]),
+            1.3,
+        )
+    if preflight := results.scenarios.get("preflight"):
+        for name in STATED:
+            yield Verdict(
+                f"preflight by {name} / five aiohttp-middlewares",
+                preflight[name].ratio(preflight["middlewares"]),
+                0.9,
+            )
+    for line in LINES:
+        if line.limit is not None and (sizes := results.growth.get(line.name)):
+            smallest, largest = str(line.sizes[0]), str(line.sizes[-1])
+            yield Verdict(
+                f"{line.title}: overhead at {largest} / at {smallest}",
+                sizes[largest].ratio(sizes[smallest]),
+                line.limit,
+            )
+    yield from _bounds(results)
+
+
+def _bounds(results: Results) -> Iterator[Verdict]:
+    for startup in results.startup:
+        if not startup["regexes"]:
+            yield Verdict(
+                f"{startup['routes']} routes under {startup['rules']} rules: seconds to start",
+                Spread.of([startup["with_rules"]]),
+                STARTUP_SECONDS,
+            )
+    for memory in results.memory:
+        name = f"{memory['requests']} {memory['traffic']}"
+        yield Verdict(f"{name}: bytes grown", Spread.of([memory["bytes_grown"]]), MEMORY_BYTES)
+        yield Verdict(f"{name}: blocks grown", Spread.of([memory["blocks_grown"]]), MEMORY_BLOCKS)
+
+
+def check(results: Results) -> tuple[list[str], bool]:
+    """The lines to print, and whether all of them are met."""
+    lines = list(verdicts(results))
+    results.budget = [asdict(verdict) | {"met": verdict.met} for verdict in lines]
+    met = bool(lines) and all(verdict.met for verdict in lines)
+    return [str(verdict) for verdict in lines], met

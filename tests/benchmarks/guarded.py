@@ -1,0 +1,56 @@
+"""routeguard as a contender: the same five policies by decorator, by rule and by fallback."""
+
+from aiohttp import web
+
+import routeguard
+from routeguard import Policy, cors, errors, https, rule, shield, timeout
+
+from . import views
+
+
+def five(*origins: str) -> tuple[Policy, ...]:
+    """The five policies, the same for every way of stating them."""
+    return (
+        cors(origins or views.ORIGINS, max_age=views.MAX_AGE),
+        errors(),
+        timeout(views.SECONDS),
+        shield(methods=views.SHIELDED_METHODS),
+        https(),
+    )
+
+
+def by_decorator() -> web.Application:
+    """Each handler carries the five."""
+    app = views.application()
+    for method, path, view in views.VIEWS:
+        handler = view
+        for policy in five():
+            handler = policy(handler)
+        app.router.add_route(method, path, handler)
+    routeguard.setup(app)
+    return app
+
+
+def by_rule() -> web.Application:
+    """One rule states the five for everything below ``/api/``."""
+    app = views.application()
+    views.add_views(app)
+    routeguard.setup(app, rule("/api/*", *five()))
+    return app
+
+
+def by_fallback() -> web.Application:
+    """The five are the application's fallbacks."""
+    app = views.application()
+    views.add_views(app)
+    routeguard.setup(app, *five())
+    return app
+
+
+def elsewhere() -> web.Application:
+    """The five govern other routes; the one that is asked for has no policy."""
+    app = views.application()
+    views.add_views(app)
+    app.router.add_get("/tenants/{tenant}/report", views.report)
+    routeguard.setup(app, rule("/other/*", *five()), rule("/tenants/{tenant}/report", *five()))
+    return app

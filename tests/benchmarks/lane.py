@@ -1,0 +1,149 @@
+"""One application ready to be driven: its event loop, its server, its connections."""
+
+import asyncio
+import gc
+import time
+from collections.abc import Callable, Iterable
+
+from aiohttp import web
+
+from . import views
+from .scenarios import compose
+from .transport import Answer, Connection, Served, exchange
+
+CONNECTIONS = 8
+IN_FLIGHT = 4
+_PARKED = compose("GET", "/api/parked")
+_PATIENCE = 60.0
+_PATIENCE_EACH = 0.01
+
+
+class Lane:
+    """A contender under way.
+
+    Every lane has an event loop of its own, so that one contender's cancelled timers are not
+    swept up at another's expense. Requests go out on all connections at once; meanwhile
+    ``in_flight`` others, on connections of their own, are waiting in their handlers.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[], web.Application],
+        requests: Iterable[bytes],
+        *,
+        connections: int = CONNECTIONS,
+        in_flight: int = IN_FLIGHT,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self.loop = loop or asyncio.new_event_loop()
+        self._app = build()
+        self._served = Served(self._app)
+        self._requests = iter(requests)
+        self._in_flight = in_flight
+        self.answer, self._parked_size = self.loop.run_until_complete(self._start())
+        self._connections = [Connection(self._server, self._answered) for _ in range(connections)]
+        self._parked = [Connection(self._server, self._answered) for _ in range(in_flight)]
+        self._awaited = 0
+        self._all_answered: asyncio.Future[None] = self.loop.create_future()
+        self._turn(2)
+
+    async def _start(self) -> tuple[Answer, int]:
+        self._server = await self._served.__aenter__()
+        answer = await exchange(self._server, next(self._requests))
+        parked_size = 0
+        if self._in_flight:
+            gate = self._app[views.PARKING].gate
+            gate.set()
+            parked_size = (await exchange(self._server, _PARKED)).size
+            gate.clear()
+        return answer, parked_size
+
+    def _turn(self, times: int) -> None:
+        async def turns() -> None:
+            for _ in range(times):
+                await asyncio.sleep(0)
+
+        self.loop.run_until_complete(turns())
+
+    def _answered(self) -> None:
+        self._awaited -= 1
+        if not self._awaited:
+            self._all_answered.set_result(None)
+
+    def _expect(self, answers: int) -> "asyncio.Future[None]":
+        self._awaited = answers
+        self._all_answered = self.loop.create_future()
+        return self._all_answered
+
+    def __len__(self) -> int:
+        """How many requests go out at once."""
+        return len(self._connections)
+
+    def batch(self, rounds: int) -> float:
+        """Ask ``rounds`` times on every connection; microseconds of CPU for each request."""
+        return self.loop.run_until_complete(self._batch(rounds))
+
+    async def _batch(self, rounds: int) -> float:
+        try:
+            async with asyncio.timeout(_PATIENCE + rounds * len(self) * _PATIENCE_EACH):
+                await self.park()
+                spent = await self._ask(rounds)
+                await self.release()
+        except TimeoutError:
+            self._complain()
+            raise
+        self._complain()
+        return spent / 1000 / rounds / len(self._connections)
+
+    async def _ask(self, rounds: int) -> int:
+        connections, requests, size = self._connections, self._requests, self.answer.size
+        gc.collect()
+        started = time.process_time_ns()
+        for _ in range(rounds):
+            all_answered = self._expect(len(connections))
+            for connection in connections:
+                connection.ask(next(requests), size)
+            await all_answered
+            # aiohttp goes back to waiting for a request: that is part of its price.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        # Cycles that these requests left are theirs to pay for, not the next lane's.
+        gc.collect(1)
+        return time.process_time_ns() - started
+
+    async def park(self) -> None:
+        """Send the requests that stay in flight, and see all of them inside their handlers."""
+        parking = self._app[views.PARKING]
+        for connection in self._parked:
+            connection.ask(_PARKED, self._parked_size)
+        while parking.inside < self._in_flight:  # noqa: ASYNC110 - an Event for each would cost
+            await asyncio.sleep(0)
+
+    async def release(self) -> None:
+        """Open the gate and see all of them answered."""
+        if not self._parked:
+            return
+        parking = self._app[views.PARKING]
+        released = self._expect(len(self._parked))
+        parking.gate.set()
+        await released
+        parking.gate.clear()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    def _complain(self) -> None:
+        for connection in (*self._connections, *self._parked):
+            if fault := connection.fault():
+                raise RuntimeError(fault)
+
+    def close(self) -> None:
+        """Hang up, stop the application, close the loop."""
+
+        async def stop() -> None:
+            for connection in (*self._connections, *self._parked):
+                connection.hang_up()
+            await asyncio.sleep(0)
+            await self._served.__aexit__(None, None, None)
+
+        self.loop.run_until_complete(stop())
+        self.loop.close()
