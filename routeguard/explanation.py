@@ -60,6 +60,8 @@ class PolicyExplanation:
 
     def __str__(self) -> str:
         applying = [one for one in self.considered if one.verdict == "applies"]
+        if all(one.policy in self.policies for one in applying):
+            applying.sort(key=lambda one: self.policies.index(one.policy))
         others = [one for one in self.considered if one.verdict != "applies"]
         lines = [f"{one.policy!r}  ({one.place})" for one in applying]
         if not any(one.policy in self.policies for one in applying):

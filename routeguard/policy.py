@@ -166,6 +166,11 @@ def _attach(policy: Policy, handler: H) -> H:
                 f"{policy!r} decorates the class {handler.__qualname__}, which is no web.View: "
                 f"decorate a handler function, a method of the class or a web.View"
             )
+        if handler is web.View or handler is AbstractView:
+            raise ConfigError(
+                f"{policy!r} decorates {handler.__name__} itself, and so every view there is: "
+                f"decorate a class derived from it"
+            )
         stated = (policy, *vars(handler).get(VIEW_ATTRIBUTE, ()))
         setattr(handler, VIEW_ATTRIBUTE, stated)
         return handler

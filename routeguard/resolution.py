@@ -74,10 +74,10 @@ def positions_of(match_info: AbstractMatchInfo, method: str, path: str) -> Posit
         canonical = canonical_of(match_info, scope)
         seen = relative_path(path, scope.mount.prefix)
         matched = scope.rules.matching(method, seen, canonical)
-        if is_static and seen.endswith("/"):
-            # A static route opens the same file with and without a slash behind its name.
-            bare = scope.rules.matching(method, seen.rstrip("/"), canonical)
-            matched = tuple(sorted({*matched, *bare}))
+        if is_static:
+            # A static route opens the same file, or lists the same directory, by either spelling.
+            other = seen.rstrip("/") if seen.endswith("/") else f"{seen}/"
+            matched = tuple(sorted({*matched, *scope.rules.matching(method, other, canonical)}))
         found.append(matched)
     return tuple(found)
 

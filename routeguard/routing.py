@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import cast
 
 from aiohttp import web
-from multidict import CIMultiDict
+from multidict import CIMultiDict, MultiDictProxy
 from yarl import URL
+
+from routeguard.configuration import ConfigError
 
 __all__ = ["Asked", "resolve_now"]
 
@@ -13,12 +15,14 @@ __all__ = ["Asked", "resolve_now"]
 class Asked:
     """What a router reads of a request, and nothing else of it."""
 
-    __slots__ = ("headers", "host", "method", "path", "rel_url")
+    __slots__ = ("headers", "host", "method", "path", "query", "query_string", "rel_url")
 
     def __init__(self, method: str, url: URL, headers: Mapping[str, str]) -> None:
         self.method: str = method
         self.rel_url: URL = url
         self.path: str = url.path
+        self.query: MultiDictProxy[str] = url.query
+        self.query_string: str = url.query_string
         self.headers: CIMultiDict[str] = CIMultiDict(headers)
         self.host: str = self.headers.get("Host", "")
 
@@ -38,17 +42,21 @@ def resolve_now(
         The match, with the application among its `apps`.
 
     Raises:
-        RuntimeError: a resource waits for something outside, as none of aiohttp's own does.
+        ConfigError: a resource asks more of the request, or waits for something outside, as none
+            of aiohttp's own does.
     """
     # The router's type asks for a request; it reads only what a stand-in has.
     asked = cast(web.Request, Asked(method, url, headers or {}))
     routing = app.router.resolve(asked)
+    only_running = f"{method} {url}: only a running server can tell what it reaches"
     try:
         routing.send(None)
     except StopIteration as done:
         match_info: web.UrlMappingMatchInfo = done.value
+    except Exception as error:
+        raise ConfigError(f"{only_running}, for a resource asks more of it: {error!r}") from error
     else:
         routing.close()
-        raise RuntimeError("a resource of this application waits for something outside to route")
+        raise ConfigError(f"{only_running}, for a resource waits for something outside")
     match_info.add_app(app)
     return match_info

@@ -13,11 +13,15 @@ from hypothesis import settings
 
 IN_CI = os.environ.get("CI") == "true"
 
-settings.register_profile("ordinary", max_examples=500, deadline=None)
+settings.register_profile("brief", max_examples=20, deadline=None)
+settings.register_profile("ordinary", max_examples=100, deadline=None)
 settings.register_profile("nightly", max_examples=20_000, deadline=None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--brief", action="store_true", help="few Hypothesis examples: for a second set of versions"
+    )
     parser.addoption(
         "--nightly",
         action="store_true",
@@ -26,7 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    settings.load_profile("nightly" if config.getoption("nightly") else "ordinary")
+    brief = "brief" if config.getoption("brief") else "ordinary"
+    settings.load_profile("nightly" if config.getoption("nightly") else brief)
 
 
 def pytest_report_header() -> list[str]:

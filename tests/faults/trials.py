@@ -1,0 +1,64 @@
+"""One trial: clients that post and hang up at once, SIGTERM, and how many rows are there."""
+
+import asyncio
+import json
+import socket
+import sqlite3
+from pathlib import Path
+
+from tests.faults.messages import request
+from tests.faults.processes import PATIENCE, process
+from tests.faults.serving import Client
+from tests.faults.writes import ENVIRONMENT, Setting
+
+
+def post_and_hang_up(port: int, clients: int) -> None:
+    """As many clients, one after the other, none of which waits for anything."""
+    for value in range(clients):
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+            body = json.dumps({"value": value}).encode()
+            path = f"/rows?value={value}"
+            connection.sendall(request("POST", path, body=body, Content_Type="application/json"))
+
+
+async def all_arrived(port: int, clients: int) -> None:
+    """Waits until the server has begun to handle every request."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    client = Client(reader, writer)
+    async with asyncio.timeout(PATIENCE):
+        while json.loads((await client.get("/arrived").answer()).body) < clients:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    client.hang_up()
+
+
+def written(database: Path) -> list[int]:
+    """The rows that are there in the end."""
+    connection = sqlite3.connect(database)
+    try:
+        return sorted(value for (value,) in connection.execute("SELECT value FROM rows"))
+    finally:
+        connection.close()
+
+
+def command(setting: Setting, by: str) -> tuple[list[str], str, dict[str, str]]:
+    """What starts a server: module and arguments, what finds its port, and its environment."""
+    if by == "gunicorn":
+        arguments = ["gunicorn", "--bind=127.0.0.1:0", "--graceful-timeout=60", "--backlog=4096"]
+        arguments += ["--worker-class=aiohttp.GunicornWebWorker", "--no-control-socket"]
+        arguments += ["tests.faults.writes:for_gunicorn"]
+        return arguments, r"Listening at: http://127\.0\.0\.1:(\d+)", {ENVIRONMENT: setting.spelt()}
+    return ["tests.faults.writes", setting.spelt(), "--by", by], r"^(\d+)$", {}
+
+
+async def trial(setting: Setting, clients: int, *, by: str = "run_app") -> tuple[list[int], str]:
+    """Runs one trial.
+
+    Returns:
+        The rows that are in the database afterwards, and all that the server has said.
+    """
+    arguments, port, environment = command(setting, by)
+    async with process(*arguments, port=port, **environment) as server:
+        await asyncio.to_thread(post_and_hang_up, server.port, clients)
+        await all_arrived(server.port, clients)
+        said = await server.stop()
+    return written(setting.database), said

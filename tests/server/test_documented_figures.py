@@ -1,0 +1,53 @@
+"""Figures in the documentation are those of the program, or of a measurement."""
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from routeguard import plan, targets
+from routeguard.policies import forwarded, origins, problem
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+LIMITS = {
+    "plans by path": plan.KEPT_PATHS,
+    "plans by set of rules": plan.KEPT_PLANS,
+    "targets of preflights": targets.KEPT_TARGETS,
+    "peers whose trust": forwarded.KNOWN_PEERS,
+    "the length of a path": plan.LONGEST_KEY,
+    "the length of an `Origin`": origins.LONGEST_ORIGIN,
+    "the length of a `Forwarded`": forwarded.LONGEST_LINE,
+    "the length of an `Accept`": problem.LONGEST_ACCEPT,
+}
+
+
+@pytest.mark.parametrize("what", LIMITS)
+def test_the_security_page_tells_the_limits_as_they_are(what: str) -> None:
+    page = (DOCS / "security.md").read_text()
+    found = re.search(rf"^\| {re.escape(what)}.*\| ([\d,]+)( characters)? \|$", page, re.MULTILINE)
+    assert found is not None
+    assert int(found[1].replace(",", "")) == LIMITS[what]
+
+
+def _comparison_tables() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("tables", DOCS / "comparison_tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_tables_of_the_comparison_are_those_of_the_measurement() -> None:
+    for path, text in _comparison_tables().written():
+        assert path.read_text() == text, f"run python docs/comparison_tables.py for {path.name}"
+
+
+def test_the_comparison_shows_every_table_and_has_no_figure_of_its_own() -> None:
+    page = (DOCS / "comparison.md").read_text()
+    shown = set(re.findall(r"^```\{include\} data/(\w+\.inc)$", page, re.MULTILINE))
+    assert shown == {path.name for path, _ in _comparison_tables().written()}
+    assert re.findall(r"\d+(?:\.\d+)? ?(?:µs|ms|KiB)", page) == []
