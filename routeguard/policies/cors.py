@@ -1,7 +1,9 @@
 """`cors`: cross-origin access by the Fetch standard (section 3.2, HTTP-CORS protocol)."""
 
+import asyncio
 import inspect
 import logging
+import math
 import re
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
@@ -128,7 +130,7 @@ class cors(Policy):
         put(self, "allow_headers", headers)
         put(self, "expose_headers", exposed)
         put(self, "allow_credentials", allow_credentials)
-        put(self, "max_age", None if age is None else int(age))
+        put(self, "max_age", None if age is None else math.ceil(age))
         put(self, "everyone", "*" in texts)
         put(self, "_common", tuple(common))
         put(self, "_known", frozenset(text for text in texts if "*" not in text))
@@ -185,7 +187,8 @@ class cors(Policy):
             Whether the origin is allowed; without an `Origin` none is.
         """
         origin = await self.allowed_origin(request)
-        remove_cors_headers(headers)
+        for name in {name for name in headers if name[:15].lower() == "access-control-"}:
+            headers.popall(name, None)
         if origin is not None:
             headers[ALLOW_ORIGIN] = origin
             for name, value in self._common:
@@ -218,10 +221,18 @@ class cors(Policy):
             arguments = (origin, request)[: self._arity]
             answer = predicate(*arguments)  # type: ignore[arg-type]
             return bool(await answer if inspect.isawaitable(answer) else answer)
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
             name = getattr(predicate, "__name__", repr(predicate))
             logger.exception("origin %r refused: the predicate %s failed", origin, name)
             return False
+
+
+def _is_cancelled() -> bool:
+    """Whether this task is to end, rather than what a predicate waited for."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def remove_cors_headers(headers: "CIMultiDict[str]") -> None:

@@ -72,7 +72,7 @@ def describe(error: Exception, status: int) -> ErrorContext:
     message = given if isinstance(given, str) and given else str(error)
     data = attribute(error, "data")
     if isinstance(data, Mapping) and data:
-        return ErrorContext(error, message, status, {str(key): data[key] for key in data})
+        return ErrorContext(error, message, status, dict(data))
     return ErrorContext(error, message, status, {"detail": message})
 
 

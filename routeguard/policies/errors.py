@@ -166,8 +166,7 @@ class errors(Policy):
             error: what was raised.
             place: the route, for the log.
         """
-        exchange = exchange_of(request)
-        begun = None if exchange is None else exchange.response
+        begun = _begun(request)
         if not can_be_answered(request, begun):
             await _give_up(request, error, place, begun)
         if self.ignores(error):
@@ -185,6 +184,12 @@ class errors(Policy):
         remember_error(request, answered, status)
         arity = self._arity[handler]
         return await _ask(request, answered, handler, arity)
+
+
+def _begun(request: web.Request) -> web.StreamResponse | None:
+    """The response that was begun last, if one was."""
+    exchange = exchange_of(request)
+    return None if exchange is None else exchange.response
 
 
 async def _give_up(
@@ -215,7 +220,7 @@ async def _ask(
             raise TypeError(f"error handler {name_of(handler)} returned {shown(response)}")
     except web.HTTPException as answer:
         if request.writer.output_size > 0:
-            await _give_up(request, answer, name_of(handler), None)
+            await _give_up(request, answer, name_of(handler), _begun(request))
         if answer is not error:
             _carry_over(error, answer)
         raise
@@ -228,6 +233,8 @@ async def _ask(
             "".join(traceback.format_exception(error)),
             exc_info=failure,
         )
+        if request.writer.output_size > 0:
+            await cut_off(request, _begun(request), INTERNAL_ERROR)
         raise
     _carry_over(error, response)
     return response

@@ -27,7 +27,8 @@ def can_be_answered(request: web.BaseRequest, response: web.StreamResponse | Non
         request: the request.
         response: the response that was begun, if one was.
     """
-    if request.writer.output_size > 0:
+    sent = request.writer.output_size
+    if isinstance(sent, int) and sent > 0:  # no int in a request that a test has mocked
         return False
     if response is not None and response.compression:
         return False

@@ -17,11 +17,15 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from routeguard import setup
 from tests.server.test_cors_oracle import ALLOWED, CASES, folded, may_read, may_send
+
+# Never fewer than 500 examples, but where only a second set of versions is tried.
+EXAMPLES = settings().max_examples
+thoroughly = settings(max_examples=max(EXAMPLES, 500) if EXAMPLES >= 100 else EXAMPLES)
 
 # --- the server, and a client that sends bytes ----------------------------------------------------
 
@@ -209,6 +213,7 @@ def fields(name: bytes, values: list[bytes]) -> list[tuple[bytes, bytes]]:
 # --- the properties -------------------------------------------------------------------------------
 
 
+@thoroughly
 @given(CASE_NAMES, ORIGINS)
 @example("port", ["http://localho\u017ft:1".encode()])
 @example("exact", [b"https://app.example.com\xff"])
@@ -227,6 +232,7 @@ def test_no_text_as_origin_is_granted_what_the_oracle_refuses(
         assert told.granted == (credentials if CASES[name].policy.allow_credentials else {})
 
 
+@thoroughly
 @given(CASE_NAMES, ORIGINS, ASKED_METHODS, ASKED_HEADERS)
 def test_no_preflight_is_granted_what_the_oracle_refuses(
     wire: Wire, name: str, origins: list[bytes], methods: list[bytes], headers: list[bytes]
@@ -234,6 +240,7 @@ def test_no_preflight_is_granted_what_the_oracle_refuses(
     check_preflight(wire, name, origins, methods, headers)
 
 
+@thoroughly
 @given(CASE_NAMES, ASKED_METHODS, ASKED_HEADERS)
 @example("exact", [b"PUT"], ["x-csrfto\u212aen".encode()])
 @example("regex", [b"PUT"], [b"\xff"])
@@ -281,6 +288,7 @@ def check_preflight(
 LABEL = st.text(string.ascii_letters + string.digits + "_", min_size=1, max_size=20)
 
 
+@thoroughly
 @given(st.lists(LABEL, min_size=1, max_size=5), st.integers(1, 65535))
 def test_what_the_policies_do_allow_is_granted(wire: Wire, labels: list[str], port: int) -> None:
     front = ".".join(labels)
