@@ -8,7 +8,7 @@ from aiohttp import web
 from routeguard.exchange import EXCHANGE, Exchange
 from routeguard.plan import NO_POLICY, Plan, PlanBook
 from routeguard.policies.around import enclose
-from routeguard.policies.deadlines import NO_BOUNDS
+from routeguard.policies.deadlines import NO_BOUNDS, Bounds
 from routeguard.policies.preflight import answer_preflight, is_preflight, log_refused_origin
 from routeguard.policies.started import GOING_AWAY, can_be_answered, cut_off
 from routeguard.policies.websocket import is_websocket_handshake
@@ -29,7 +29,7 @@ class Handling(Exchange):
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.bounds = plan.bounds
+        self.bounds: Bounds = plan.bounds
 
 
 NOTHING = Handling(NO_POLICY)

@@ -111,6 +111,8 @@ def nothing_lost() -> Iterator[None]:
     try:
         yield
         gc.collect()
+        # What survives a test would be walked after each of the thousands that follow.
+        gc.freeze()
     finally:
         logger.removeHandler(complaints)
     if complaints.heard:

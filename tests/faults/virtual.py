@@ -94,7 +94,10 @@ def run_virtually(main: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, VirtualLoop)
-        return runner.run(main(loop))
+        try:
+            return runner.run(main(loop))
+        finally:
+            loop.forget_timers()  # aiohttp keeps applications, and with them their loops
 
 
 class Wire(asyncio.Transport):
