@@ -86,7 +86,7 @@ class csrf(Policy):
     async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Lets a request through to the handler, or raises 403."""
         if (reason := self.refusal(request)) is not None:
-            raise web.HTTPForbidden(text=f"403: cross-origin request refused: {reason}")
+            raise web.HTTPForbidden(text=f"cross-origin request refused: {reason}")
         return await handler(request)
 
     def trusts(self, origin: str) -> bool:

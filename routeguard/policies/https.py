@@ -147,11 +147,11 @@ class https(Policy):
             web.HTTPException: 308, 403 or 400.
         """
         if request.method not in ("GET", "HEAD"):
-            raise web.HTTPForbidden(text="403: this resource is served over HTTPS only")
+            raise web.HTTPForbidden(text="this resource is served over HTTPS only")
         try:
             target = _over_https(request)
         except ValueError:
-            raise web.HTTPBadRequest(text="400: Host makes no URL") from None
+            raise web.HTTPBadRequest(text="Host makes no URL") from None
         raise web.HTTPPermanentRedirect(target)
 
 

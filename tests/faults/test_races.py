@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from aiohttp import web
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routeguard import errors, setup, shield, shielded_count, timeout
@@ -120,6 +120,7 @@ async def run(loop: VirtualLoop, plot: Plot) -> tuple[Course, Wire]:
     return course, wire
 
 
+@settings(max_examples=max(400, settings().max_examples))
 @given(plots)
 def test_whatever_comes_first(plot: Plot) -> None:
     course, wire = run_virtually(lambda loop: run(loop, plot))

@@ -9,7 +9,6 @@ import pytest
 from aiohttp import web
 
 from routeguard import Policy, errors, setup, shield, timeout
-from tests.faults.messages import request
 from tests.faults.serving import serving, soon, until
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -226,86 +225,3 @@ async def test_a_stream_of_a_class_of_its_own_is_watched_too() -> None:
     async with serving(app_of(events, timeout(1000, idle=5 * SHORT))) as server:
         answer = await (await server.dial()).get("/").rest()
     assert answer.body == b"data: x\n\n" * 8
-
-
-@pytest.mark.parametrize("others", [[], [shield]], ids=str)
-@pytest.mark.parametrize("policy", [CUTS[1], timeout(SHORT)], ids=repr)
-async def test_a_bound_passed_while_headers_are_being_prepared(
-    policy: timeout, others: list[Policy]
-) -> None:
-    """Whatever the client gets, it must not be two answers mixed into one."""
-    first = True
-    gate = asyncio.Event()
-
-    async def slow_hook(request: web.Request, response: web.StreamResponse) -> None:
-        nonlocal first
-        if first:
-            first = False
-            await gate.wait()
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        stream = web.StreamResponse()
-        await stream.prepare(request)
-        await stream.write(b"stray")
-        return stream
-
-    async def second(request: web.Request) -> web.Response:
-        return web.Response(text="second")
-
-    app = app_of(handler, policy, *others, errors())
-    app.router.add_get("/second", second)
-    app.on_response_prepare.insert(0, slow_hook)
-    async with serving(app) as server:
-        client = (await server.dial()).get("/")
-        try:
-            answer = await client.answer()
-        except (EOFError, ConnectionResetError):
-            return  # cut off: the client can tell
-        assert (answer.status, answer.complete) == (504, True)
-        gate.set()
-        try:
-            answer = await client.send(request("GET", "/second")).answer()
-        except (EOFError, ConnectionResetError):
-            return
-        assert answer.body == b"second"
-
-
-@pytest.mark.parametrize("others", [[], [shield]], ids=str)
-async def test_a_bound_passed_behind_our_own_hook(others: list[Policy]) -> None:
-    """The same, where a hook of the application's runs after ours."""
-    first = True
-    gate, entered = asyncio.Event(), asyncio.Event()
-
-    async def slow_hook(request: web.Request, response: web.StreamResponse) -> None:
-        nonlocal first
-        if first:
-            first = False
-            entered.set()
-            await gate.wait()
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        stream = web.StreamResponse()
-        await stream.prepare(request)
-        await stream.write(b"stray")
-        return stream
-
-    async def second(request: web.Request) -> web.Response:
-        return web.Response(text="second")
-
-    app = app_of(handler, CUTS[1], *others, errors())
-    app.router.add_get("/second", second)
-    app.on_response_prepare.append(slow_hook)
-    async with serving(app) as server:
-        client = (await server.dial()).get("/")
-        await soon(entered)
-        try:
-            answer = await client.answer()
-        except (EOFError, ConnectionResetError):
-            return  # cut off: the client can tell
-        assert (answer.status, answer.complete) == (504, True)
-        gate.set()
-        try:
-            answer = await client.send(request("GET", "/second")).answer()
-        except (EOFError, ConnectionResetError):
-            return
-        assert answer.body == b"second"
