@@ -10,7 +10,7 @@ from routeguard.plan import NO_POLICY, Plan, PlanBook
 from routeguard.policies.around import enclose
 from routeguard.policies.deadlines import NO_BOUNDS, Bounds
 from routeguard.policies.preflight import answer_preflight, is_preflight, log_refused_origin
-from routeguard.policies.started import GOING_AWAY, can_be_answered, cut_off
+from routeguard.policies.started import GOING_AWAY, can_be_answered, cut_off, pass_on
 from routeguard.policies.websocket import is_websocket_handshake
 from routeguard.policies.work import ShieldedWork
 from routeguard.policy import Handler
@@ -77,8 +77,8 @@ class Dispatcher:
             return await self._run(request, handler, exchange)
         except Exception as error:
             if plan.errors is None:
-                raise
-            return await self._answer_error(request, error, plan)
+                return pass_on(request, error, exchange.response)
+            return await self._answer_error(request, error, exchange)
         finally:
             if request is not received:
                 # Response hooks see the request that aiohttp made, not its clone.
@@ -134,15 +134,18 @@ class Dispatcher:
         )
 
     async def _answer_error(
-        self, request: web.Request, error: Exception, plan: Plan
+        self, request: web.Request, error: Exception, exchange: Handling
     ) -> web.StreamResponse:
         """The error handler's answer; it sees as `request.app` the application that stated it."""
+        plan = exchange.plan
         assert plan.errors is not None and plan.errors_app is not None
         match_info = request.match_info
         before = match_info.current_app
         match_info.current_app = plan.errors_app
         try:
             return await plan.errors.answer(request, error, plan.place)
+        except web.HTTPException as passed:
+            return pass_on(request, passed, exchange.response)
         finally:
             match_info.current_app = before
 
