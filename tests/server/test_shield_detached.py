@@ -66,6 +66,12 @@ async def prepares_plainly(request: web.Request) -> None:
     await response.write_eof()
 
 
+async def prepares_chunks(request: web.Request) -> None:
+    stream = web.StreamResponse()
+    stream.enable_chunked_encoding()
+    await stream.prepare(request)
+
+
 async def compresses(request: web.Request) -> None:
     stream = web.StreamResponse()
     stream.enable_compression(web.ContentCoding.gzip)
@@ -84,6 +90,7 @@ SENDS = [
     prepares,
     prepares_and_writes_all_the_same,
     prepares_plainly,
+    prepares_chunks,
     compresses,
     sends_a_file,
 ]

@@ -225,6 +225,36 @@ def test_work_that_begins_during_shutdown_is_waited_for(busy: float | None) -> N
     assert ended == pytest.approx(max(15, busy or 0), abs=0.1)
 
 
+def test_work_that_begins_beside_other_work_is_waited_for_before_a_parents_cleanup() -> None:
+    """A sub-application set up alone has only the beginning of shutdown for that."""
+    database = Database()
+
+    async def handler(request: web.Request) -> web.Response:
+        await asyncio.sleep(10)
+        database.write(request.path)
+        return web.Response()
+
+    async def main(loop: VirtualLoop) -> float:
+        app, root = web.Application(), web.Application()
+        app.router.add_get("/early", handler)
+        app.router.add_get("/late", handler)
+        setup(app, rule("/late", Slow(5)), shield)
+        root.add_subapp("/sub", app)
+        context(root, database)
+        runner = web.AppRunner(root, access_log=None, shutdown_timeout=0)
+        await runner.setup()
+        assert runner.server is not None
+        wires = [Wire(runner.server).get(f"/sub/{name}") for name in ("early", "late")]
+        await asyncio.sleep(1)
+        for wire in wires:
+            wire.hang_up()
+        await runner.cleanup()
+        return loop.time()
+
+    assert run_virtually(main) == pytest.approx(15, abs=0.1)
+    assert (database.written, database.refused) == (["/sub/early", "/sub/late"], [])
+
+
 def test_work_that_begins_too_late_is_given_up_within_the_same_bound() -> None:
     database = Database()
 

@@ -8,6 +8,7 @@ from aiohttp import ClientSession, WSMsgType, web
 
 from routeguard import Policy, errors, rule, setup, shield, shielded_count, timeout
 from tests.faults.serving import Server, serving, soon, until
+from tests.faults.virtual import VirtualLoop, Wire, run_virtually, started
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -71,18 +72,30 @@ async def test_a_shields_limit_closes_a_websocket_in_good_order(others: list[Pol
         assert message.data in (GOING_AWAY, INTERNAL_ERROR)
 
 
-async def test_a_client_that_never_answers_the_close_holds_nothing_up() -> None:
-    app = app_of(silent, timeout(None, total=SHORT))
-    async with serving(app) as server:
-        client = await server.dial()
-        client.send(
-            b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
-        answer = await client.rest()  # the server closes by itself
-    assert answer.status == 101
-    assert answer.body.startswith(b"\x88")  # a close frame
-    assert int.from_bytes(answer.body[2:4], "big") == GOING_AWAY
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+def test_a_client_that_never_answers_the_close_is_waited_for_a_second() -> None:
+    """On virtual time."""
+
+    async def main(loop: VirtualLoop) -> tuple[bytes, list[bool]]:
+        [server] = await started(app_of(silent, timeout(None, total=5)))
+        wire = Wire(server).send(HANDSHAKE)
+        closed = []
+        for seconds in (5.5, 1):
+            await asyncio.sleep(seconds)
+            closed.append(wire.closed)
+        return bytes(wire.received), closed
+
+    received, closed = run_virtually(main)
+    assert closed == [False, True]
+    head, _, frames = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 ")
+    assert frames.startswith(b"\x88")  # a close frame
+    assert int.from_bytes(frames[2:4], "big") == GOING_AWAY
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,37 @@ def test_finished_requests_leave_nothing_armed(kind: str) -> None:
     assert run_virtually(main) == (2_000, [])
 
 
+@pytest.mark.parametrize("how", ["start", "total", "extended", "streamed"])
+def test_the_last_to_finish_disarms_the_timer(how: str) -> None:
+    """At once, and not when the time would have been up."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(1)
+        if how == "extended":
+            deadline(request).extend(50)
+        if how == "streamed":
+            stream = web.StreamResponse()
+            await stream.prepare(request)
+            await stream.write(b"some")
+            return stream
+        return web.Response()
+
+    async def main(loop: VirtualLoop) -> tuple[list[float], list[float]]:
+        app = web.Application()
+        app.router.add_get("/", handler)
+        setup(app, timeout(None if how == "total" else 20, idle=20, total=20))
+        [server] = await started(app)
+        Wire(server).get("/")
+        await asyncio.sleep(0.5)
+        before = loop.standing()
+        await asyncio.sleep(1)
+        return before, loop.standing()
+
+    before, after = run_virtually(main)
+    assert before
+    assert after == []
+
+
 @pytest.mark.nightly
 def test_a_million_finished_requests_leave_nothing_armed() -> None:
     async def main(loop: VirtualLoop) -> tuple[int, list[float]]:
