@@ -36,9 +36,11 @@ def can_be_answered(request: web.BaseRequest, response: web.StreamResponse | Non
     if response is not None and response.compression:
         return False
     writer = request.writer
-    writer.length = None
     if isinstance(writer, StreamWriter):
+        if response is None and writer.chunked:
+            return False  # begun before our hook could see it: it may be compressed
         writer.chunked = False
+    writer.length = None
     return True
 
 
@@ -58,10 +60,9 @@ async def cut_off(request: web.BaseRequest, response: web.StreamResponse | None,
         with suppress(TimeoutError, ConnectionError, RuntimeError):  # gone, or never opened
             async with asyncio.timeout(CLOSING_GRACE):
                 await response.close(code=code)
-    elif (
-        response is not None
+    elif response is None or (
         # Told when the body has been ended; until then it is unfinished.
-        and response.body_length == 0
+        response.body_length == 0
         and (
             request.writer.output_size == 0
             or (request.version < HttpVersion11 and response.content_length is None)

@@ -123,8 +123,11 @@ class ShieldedWork:
             if job.task is not None:
                 job.task.cancel()
         if given_up:
-            await asyncio.wait(list(self._jobs), timeout=CANCEL_GRACE)
-        for job in self._jobs.values():
+            cancelled = [job.task for job in given_up if job.task is not None]
+            await asyncio.wait(cancelled, timeout=CANCEL_GRACE)
+        for job in given_up:
+            if job.task not in self._jobs:
+                continue
             logger.error("shielded %s %s ignored its cancellation", job.method, job.path)
 
 

@@ -118,7 +118,7 @@ def test_finished_requests_leave_nothing_armed(kind: str) -> None:
     assert run_virtually(main) == (2_000, [])
 
 
-@pytest.mark.parametrize("how", ["start", "total", "extended", "streamed"])
+@pytest.mark.parametrize("how", ["start", "total", "extended", "streamed", "failed"])
 def test_the_last_to_finish_disarms_the_timer(how: str) -> None:
     """At once, and not when the time would have been up."""
 
@@ -126,10 +126,12 @@ def test_the_last_to_finish_disarms_the_timer(how: str) -> None:
         await asyncio.sleep(1)
         if how == "extended":
             deadline(request).extend(50)
-        if how == "streamed":
+        if how in ("streamed", "failed"):
             stream = web.StreamResponse()
             await stream.prepare(request)
             await stream.write(b"some")
+            if how == "failed":
+                raise ValueError
             return stream
         return web.Response()
 
