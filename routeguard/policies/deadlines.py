@@ -193,6 +193,7 @@ class Deadline:
         if self._moved is not None:
             for timer in self._moved.values():
                 timer.cancel()
+            self._moved = None
         return self._passed is not None and task is not None and task.uncancel() == 0
 
     def timeout(self) -> HandlerTimeout:
