@@ -46,6 +46,7 @@ class Routed:
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
+        self._added: set[int] = set()
         self._methods: dict[str, set[str]] = {}
         """The methods of each canonical path, relative to the application."""
         self._ancestors: set[str] = {""}
@@ -60,10 +61,10 @@ class Routed:
         decoded = URL.build(path=resource.canonical, encoded=True).path
         canonical = relative_path(decoded, self._scope.mount.prefix)
         known = self._methods.setdefault(canonical, set())
-        if known:
-            known.add(method)
-            return
         known.add(method)
+        if id(resource) in self._added:
+            return
+        self._added.add(id(resource))
         fixed = canonical.partition("{")[0]
         if isinstance(resource, web.StaticResource):
             fixed = fixed.rstrip("/") + "/"
