@@ -5,11 +5,13 @@ from functools import partial
 
 from aiohttp import web
 
-from routeguard.exchange import EXCHANGE, Exchange
-from routeguard.plan import NO_POLICY, Plan, PlanBook
+from routeguard.handling import FINISHED, HANDLING, Handling
+from routeguard.hook import ResponseHook
+from routeguard.plan import NO_POLICY, NOT_OURS, Plan, PlanBook
 from routeguard.policies.around import enclose
-from routeguard.policies.deadlines import NO_BOUNDS, Bounds
-from routeguard.policies.preflight import answer_preflight, is_preflight, log_refused_origin
+from routeguard.policies.clocks import Clocks
+from routeguard.policies.deadlines import NO_BOUNDS, Deadline, HandlerTimeout
+from routeguard.policies.preflight import answer_preflight, is_preflight
 from routeguard.policies.started import GOING_AWAY, can_be_answered, cut_off, pass_on
 from routeguard.policies.websocket import is_websocket_handshake
 from routeguard.policies.work import ShieldedWork
@@ -19,48 +21,96 @@ from routeguard.targets import Targets
 __all__ = ["Dispatcher"]
 
 
-class Handling(Exchange):
-    """An exchange, with the plan by which it is handled."""
-
-    is_preflight: bool = False
-    refusal_logged: bool = False
-    request: web.Request | None = None
-    """The request as handlers see it, where that may be a clone."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.bounds: Bounds = plan.bounds
-
-
-NOTHING = Handling(NO_POLICY)
-# Only dispatchers put exchanges there, and only of this class.
-HANDLING: "web.RequestKey[Handling]" = EXCHANGE  # type: ignore[assignment]
-
-
 class Dispatcher:
-    """What `setup` installs in an application: its plans, its shielded work, its middleware."""
+    """What `setup` installs in an application: its middleware, its response hook, its work."""
 
-    __slots__ = ("plans", "targets", "work")
+    __slots__ = ("_app", "clocks", "hook", "plans", "targets", "work")
 
     def __init__(self, app: web.Application) -> None:
-        self.plans: PlanBook = PlanBook(app)
+        self._app = app
+        self.clocks: Clocks = Clocks()
+        self.plans: PlanBook = PlanBook(app, self.clocks, self._is_outermost)
         self.targets: Targets = Targets(self.plans)
+        self.hook: ResponseHook = ResponseHook(self.plans)
         self.work: ShieldedWork = ShieldedWork()
 
-    def start(self, app: web.Application) -> None:
+    def start(self) -> None:
         """Makes ready for one run of the application, in the loop that runs now."""
-        self.plans = PlanBook(app, asyncio.get_running_loop())
+        self.clocks.start()
+        self.plans = self.hook.plans = PlanBook(self._app, self.clocks, self._is_outermost)
         self.targets = Targets(self.plans)
+
+    def _is_outermost(self) -> bool:
+        """Whether nobody else sees a response between the middleware and the hook."""
+        middlewares, hooks = self._app.middlewares, self._app.on_response_prepare
+        return middlewares[0] == self.handle and hooks[0] == self.hook.on_response_prepare
 
     @web.middleware
     async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """The middleware: https, preflights, errors, csrf and own kinds; `_run` does the rest."""
-        plan = self.plans.by_route.get(request.match_info.route)
+        """The middleware. Most handlers return a response before anything else happens.
+
+        For these no more is kept than an entry with a clock, made and taken back in place, as a
+        call each way would cost more than what it does. All else is for `_handle_in_full`.
+        """
+        match_info = request.match_info
+        plan = self.plans.by_route.get(match_info.route)
         if plan is None:
-            plan = self.plans.find(request.match_info, request.method, request.rel_url)
-            if plan is NO_POLICY:
-                request[HANDLING] = NOTHING  # spares the hook from finding it again
-        if plan.is_empty:
+            plan = self.plans.find(match_info, request.method, request.rel_url)
+        clock = plan.clock
+        if clock is None or plan.scheme_header in request.headers:
+            if plan is not NO_POLICY:
+                return await self._handle_in_full(request, handler, plan)
+            response = await handler(request)
+            if type(response) is web.Response:
+                response.__setitem__(FINISHED, request)
+            return response
+        key = id(match_info)  # which all clones of the request share, and no other request has
+        queue = clock.queue
+        when = clock.now() + clock.seconds
+        queue[key] = (when, asyncio.current_task(clock.loop))
+        if clock.timer is None:
+            clock.arm(when)
+        deadline = None
+        try:
+            try:
+                response = await handler(request)
+            finally:
+                queue.pop(key, None)
+                if clock.unusual or not queue:
+                    deadline = clock.leave(key)
+        except (Exception, asyncio.CancelledError) as error:
+            return await self._answer_failure(request, error, plan, deadline)
+        if type(response) is web.Response:  # others may change their headers when prepared
+            if plan.cors is not None and not plan.cors.mark_known(request, response.headers):
+                exchange = request.get(HANDLING) or self.hook.begin(request, plan)
+                await self.hook.examine(request, response, exchange)
+            response.__setitem__(FINISHED, request)
+        return response
+
+    async def _answer_failure(
+        self,
+        request: web.Request,
+        error: Exception | asyncio.CancelledError,
+        plan: Plan,
+        deadline: Deadline | None,
+    ) -> web.StreamResponse:
+        """Answers what ended a handler that nothing but a clock and this dispatcher knew of."""
+        exchange = None if deadline is None else request.get(HANDLING)
+        if exchange is None:
+            exchange = self.hook.begin(request, plan)
+        if deadline is not None:
+            exchange.deadline = deadline
+        if isinstance(error, asyncio.CancelledError):
+            if not exchange.deadline.timed_out:
+                raise error
+            error = await _timeout(request, exchange.deadline, error)
+        return await self._answer_error(request, error, exchange)
+
+    async def _handle_in_full(
+        self, request: web.Request, handler: Handler, plan: Plan
+    ) -> web.StreamResponse:
+        """https, preflights, errors, csrf and own kinds; `_run` does the rest."""
+        if plan is NOT_OURS:
             return await handler(request)
         exchange = request[HANDLING] = Handling(plan)
         received = request
@@ -76,8 +126,6 @@ class Dispatcher:
                 return await run(request)
             return await self._run(request, handler, exchange)
         except Exception as error:
-            if plan.errors is None:
-                return pass_on(request, error, exchange.response)
             return await self._answer_error(request, error, exchange)
         finally:
             if request is not received:
@@ -98,24 +146,22 @@ class Dispatcher:
             handler = partial(self.work.run, handler=handler, exchange=exchange, limit=plan.limit)
         if plan.bounds is NO_BOUNDS:
             return await handler(request)
-        exchange.task = asyncio.current_task(self.plans.loop)
-        timed_out = False
+        deadline = Deadline(plan.bounds, asyncio.current_task())
+        deadline.response = exchange.response
+        exchange.deadline = deadline
         for clock in plan.bounds.running:
-            clock.add(exchange)
+            clock.add(deadline)
         try:
             try:
                 return await handler(request)
             finally:
                 for clock in plan.bounds.running:
-                    clock.discard(exchange)
-                timed_out = exchange.is_unusual and exchange.undo()
-                exchange.task = None
+                    clock.discard(deadline)
+                deadline.undo()
         except asyncio.CancelledError as error:
-            if not timed_out:
+            if not deadline.timed_out:
                 raise
-            if not can_be_answered(request, exchange.response):
-                await cut_off(request, exchange.response, GOING_AWAY)
-            raise exchange.timeout() from error
+            raise await _timeout(request, deadline, error) from error
 
     async def _answer_preflight(
         self, request: web.Request, exchange: Handling
@@ -138,7 +184,8 @@ class Dispatcher:
     ) -> web.StreamResponse:
         """The error handler's answer; it sees as `request.app` the application that stated it."""
         plan = exchange.plan
-        assert plan.errors is not None and plan.errors_app is not None
+        if plan.errors is None or plan.errors_app is None:
+            return pass_on(request, error, exchange.response)
         match_info = request.match_info
         before = match_info.current_app
         match_info.current_app = plan.errors_app
@@ -149,32 +196,13 @@ class Dispatcher:
         finally:
             match_info.current_app = before
 
-    async def on_response_prepare(self, request: web.Request, response: web.StreamResponse) -> None:
-        """The hook: whatever leaves passes here last, also what no middleware has seen."""
-        known = self.plans.by_route.get(request.match_info.route)
-        if known is not None and known.is_empty:
-            return
-        try:
-            exchange = request[HANDLING]
-        except KeyError:  # no middleware has seen this request, as when its Expect is refused
-            plan = self.plans.find(request.match_info, request.method, request.rel_url)
-            exchange = request[HANDLING] = Handling(plan)
-            exchange.secure = plan.https is not None and plan.https.is_secure(request)
-        if exchange is NOTHING or exchange.response is response:
-            return  # the hook of a dispatcher around this one comes first
-        exchange.response = response
-        if exchange.task is not None:
-            exchange.response_started(response)
-        plan = exchange.plan
-        # Nothing is marked in answer to a preflight, nor does one that is not ours get anything.
-        if (
-            plan.cors is not None
-            and not exchange.is_preflight
-            and not plan.cors.mark_known(request, response.headers)
-        ):
-            allowed = await plan.cors.mark(exchange.request or request, response.headers)
-            if not allowed and not exchange.refusal_logged:
-                exchange.refusal_logged = True
-                log_refused_origin(request, plan.cors_source, secure=exchange.secure)
-        if plan.hsts:
-            plan.hsts.mark(request, response.headers, secure=exchange.secure)
+
+async def _timeout(
+    request: web.Request, deadline: Deadline, cancellation: asyncio.CancelledError
+) -> HandlerTimeout:
+    """The error for a bound that was passed; what cannot be answered any more is cut off."""
+    if not can_be_answered(request, deadline.response):
+        await cut_off(request, deadline.response, GOING_AWAY)
+    timeout = deadline.timeout()
+    timeout.__cause__ = cancellation
+    return timeout

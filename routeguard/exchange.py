@@ -5,23 +5,29 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from routeguard.policies.deadlines import Deadline
+from routeguard.policies.deadlines import NO_BOUNDS, Deadline
 
 __all__ = ["EXCHANGE", "Exchange", "RequestKey", "exchange_of"]
 
 
-class Exchange(Deadline):
+class Exchange:
     """One request and its response, as far as several policies must know of each other's doings.
 
-    It is the deadline of the request's handler, too: one object is made for a request.
+    Handlers to which nothing out of the ordinary happens are served without one.
     """
 
-    response: web.StreamResponse | None = None
-    """The response that has been begun, if one has."""
     secure: bool = False
     """Whether a trusted proxy has said that the client came over HTTPS."""
     detached_from: "asyncio.Task[object] | None" = None
     """The request's own task, once shielded work goes on without it: that one may still send."""
+
+    def __init__(self, deadline: Deadline | None = None) -> None:
+        self.deadline: Deadline = Deadline(NO_BOUNDS, None) if deadline is None else deadline
+
+    @property
+    def response(self) -> web.StreamResponse | None:
+        """The response that has been begun, if one has."""
+        return self.deadline.response
 
 
 if TYPE_CHECKING:
@@ -33,5 +39,5 @@ EXCHANGE = RequestKey("exchange", Exchange)
 
 
 def exchange_of(request: web.BaseRequest) -> Exchange | None:
-    """The exchange of a request; `None` where no dispatcher has seen it."""
+    """The exchange of a request; `None` where there is none, so far or at all."""
     return request.get(EXCHANGE)

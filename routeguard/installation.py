@@ -8,6 +8,7 @@ from aiohttp import web
 
 from routeguard.configuration import ConfigError, Faults, shown
 from routeguard.dispatcher import Dispatcher
+from routeguard.policies.clocks import CLOCKS
 from routeguard.policies.seconds import read_seconds
 from routeguard.policy import Policy
 from routeguard.rules import Rule, RuleIndex, check_policies
@@ -61,17 +62,18 @@ def _install(app: web.Application, scope: Scope, drain: float) -> None:
     shutdown = _Shutdown(dispatcher, drain)
     app[SCOPE] = scope
     app[DISPATCHER] = dispatcher
+    app[CLOCKS] = dispatcher.clocks
     app.router.register_resource(scope.mount)
 
     async def start(app: web.Application) -> None:
-        dispatcher.start(app)
+        dispatcher.start()
         if faults := misused_handlers(app):
             raise ConfigError("routeguard", *faults)
         for position, rule in unmatched_rules(scope):
             logger.warning('rule %d "%s" matches no route', position + 1, rule)
 
     app.middlewares.insert(0, dispatcher.handle)
-    app.on_response_prepare.append(dispatcher.on_response_prepare)
+    app.on_response_prepare.append(dispatcher.hook.on_response_prepare)
     # In front of the application's own, cleanup_ctx among them: the database must outlive what
     # still writes to it.
     app.on_startup.insert(0, start)

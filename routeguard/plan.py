@@ -4,19 +4,21 @@ A plan belongs to a route where no rule splits the route's paths. Everything tha
 is bounded: paths are chosen by clients.
 """
 
-import asyncio
-from collections.abc import Hashable
+import math
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from aiohttp import hdrs, web
+from multidict import istr
 from yarl import URL
 
 from routeguard.kinds import OUTSIDE, WITHIN
 from routeguard.paths import is_plain, relative_path
+from routeguard.policies.clocks import Clocks
 from routeguard.policies.cors import cors
 from routeguard.policies.csrf import csrf
-from routeguard.policies.deadlines import NO_BOUNDS, Bound, Bounds, Clock
+from routeguard.policies.deadlines import NO_BOUNDS, Bounds, Clock
 from routeguard.policies.errors import errors
 from routeguard.policies.https import https
 from routeguard.policies.shield import Shield
@@ -60,6 +62,13 @@ class Plan:
     options: bool = False
     """Whether requests under this plan may be preflights."""
     hsts: Https | None = None
+    scheme_header: istr | None = None
+    """The request header that may change the request's scheme."""
+    clock: Clock | None = None
+    """For handlers that run under nothing but a bound on the start of their response, or none.
+
+    `None` where more is to be done, or to be kept in mind, than cors, errors and that.
+    """
     is_empty: bool = False
 
 
@@ -93,12 +102,22 @@ class Bounded(Generic[V]):
 class PlanBook:
     """The plans of one application that was set up."""
 
-    __slots__ = ("_app", "_by_path", "_clocks", "_plans", "_unsplit", "by_route", "loop")
+    __slots__ = ("_app", "_by_path", "_clocks", "_is_outermost", "_plans", "_unsplit", "by_route")
 
-    def __init__(self, app: web.Application, loop: asyncio.AbstractEventLoop | None = None) -> None:
+    def __init__(
+        self, app: web.Application, clocks: Clocks, is_outermost: Callable[[], bool]
+    ) -> None:
+        """A book without plans.
+
+        Args:
+            app: the application.
+            clocks: its clocks.
+            is_outermost: tells, once requests come, whether nobody else sees a response of the
+                application between the dispatcher's middleware and its hook.
+        """
         self._app = app
-        self.loop: asyncio.AbstractEventLoop | None = loop
-        self._clocks: dict[tuple[Bound, float], Clock] = {}
+        self._clocks = clocks
+        self._is_outermost = is_outermost
         self.by_route: dict[web.AbstractRoute, Plan] = {}
         """Plans that the route alone decides; for the dispatcher's first look."""
         self._unsplit: dict[web.AbstractRoute, dict[str, Plan]] = {}
@@ -127,12 +146,12 @@ class PlanBook:
 
     def _find_anew(self, match_info: web.UrlMappingMatchInfo, method: str, url: URL) -> Plan:
         route = match_info.route
-        outermost = self._is_outermost(match_info)
+        ours = self._is_ours(match_info)
         if match_info.http_exception is not None:
             # aiohttp makes a route of its own for each request that matches none.
             of = match_info.apps
-            return self._by_its_path(match_info, method, url, of) if outermost else NOT_OURS
-        if not outermost:
+            return self._by_its_path(match_info, method, url, of) if ours else NOT_OURS
+        if not ours:
             plan = NOT_OURS
         else:
             span = _span(route)
@@ -175,7 +194,7 @@ class PlanBook:
                 self._by_path.put(key, plan)
         return plan
 
-    def _is_outermost(self, match_info: web.UrlMappingMatchInfo) -> bool:
+    def _is_ours(self, match_info: web.UrlMappingMatchInfo) -> bool:
         return next((app for app in match_info.apps if SCOPE in app), None) is self._app
 
     def _has_path_rules(self, match_info: web.UrlMappingMatchInfo) -> bool:
@@ -228,42 +247,47 @@ class PlanBook:
         answering = policies.get(errors)
         sharing = policies.get(cors)
         secured = policies.get(https)
+        involved = isinstance(secured, https) and (
+            secured.redirect or secured.hsts is not None or len(secured.names) > 1
+        )
+        is_last = match_info.apps[0] is self._app and self._is_outermost()
+        bounds = self._bounds(limits) if isinstance(limits, timeout) else NO_BOUNDS
+        ordinary = not (around or shield or uses or options or involved) and is_last
         return Plan(
             https=secured if isinstance(secured, https) else None,
             hsts=secured if isinstance(secured, https) and secured.hsts is not None else None,
+            scheme_header=secured.names[0] if isinstance(secured, https) else None,
+            clock=self._ordinary_clock(bounds) if ordinary else None,
             cors=sharing if isinstance(sharing, cors) else None,
             cors_source=chosen[cors].place if cors in chosen else "",
             errors=answering if isinstance(answering, errors) else None,
             errors_app=chosen[errors].app if errors in chosen else None,
             around=around,
-            bounds=self._bounds(limits) if isinstance(limits, timeout) else NO_BOUNDS,
+            bounds=bounds,
             shield=shield,
             shields_websockets=shield is not None
             and chosen[Shield].place in ("decorator", "view method", "view class"),
             limit=None
             if shield is None or shield.limit is None
-            else Bounds(total=self._clock("limit", shield.limit)),
+            else Bounds(total=self._clocks.of("limit", shield.limit)),
             chain=Chain(uses) if uses else None,
             place="no route" if resource is None else resource.canonical,
             options=options,
         )
 
+    def _ordinary_clock(self, bounds: Bounds) -> Clock | None:
+        if bounds is NO_BOUNDS:
+            return self._clocks.of("start", math.inf)
+        return bounds.start if bounds.total is bounds.idle is None else None
+
     def _bounds(self, limits: timeout) -> Bounds:
         if limits.seconds is limits.idle is limits.total is None:
             return NO_BOUNDS
         return Bounds(
-            start=None if limits.seconds is None else self._clock("start", limits.seconds),
-            total=None if limits.total is None else self._clock("total", limits.total),
-            idle=None if limits.idle is None else self._clock("idle", limits.idle),
+            start=None if limits.seconds is None else self._clocks.of("start", limits.seconds),
+            total=None if limits.total is None else self._clocks.of("total", limits.total),
+            idle=None if limits.idle is None else self._clocks.of("idle", limits.idle),
         )
-
-    def _clock(self, bound: Bound, seconds: float) -> Clock:
-        # One clock, and so one timer, for all routes that wait equally long.
-        clock = self._clocks.get((bound, seconds))
-        if clock is None:
-            loop = self.loop or asyncio.get_running_loop()
-            clock = self._clocks[bound, seconds] = Clock(bound, seconds, loop)
-        return clock
 
 
 def _span(route: web.AbstractRoute) -> str | None:

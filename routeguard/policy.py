@@ -118,14 +118,9 @@ class Guarded(Proxy):
         super().__init__(wrapped)
         self._self_policies = policies
 
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __ne__(self, other: object) -> bool:
-        return self is not other
-
-    def __hash__(self) -> int:
-        return id(self)
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+    __hash__ = object.__hash__
 
     def __get__(self, instance: object, owner: type | None = None) -> object:
         bind = getattr(type(self.__wrapped__), "__get__", None)

@@ -5,7 +5,7 @@ import inspect
 import logging
 import math
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -48,6 +48,7 @@ RESPONSE_HEADERS = (
 )
 VARY = istr("Vary")
 ORIGIN = istr("Origin")
+CONTENT_TYPE = istr("Content-Type")
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -157,23 +158,25 @@ class cors(Policy):
         return f"cors({', '.join(given)})"
 
     def mark_known(self, request: web.BaseRequest, headers: "CIMultiDict[str]") -> bool:
-        """Marks the response to an origin known by heart; `False` for one to be examined."""
-        if self.everyone:
-            origin = "*"
-        else:
-            lines = request.headers.getall(ORIGIN, ())
-            # Two lines are no origin at all, whatever either of them says.
-            if len(lines) != 1 or (origin := lines[0]) not in self._known:
-                return False
-            if VARY in headers:
-                vary_by(headers, "Origin")
-            else:
-                headers[VARY] = "Origin"
+        """Marks the response to an origin known by heart, or to none; `False` for any other."""
+        lines: Sequence[str] = request.headers.getall(ORIGIN, ())
+        # Two lines are no origin at all, whatever either of them says.
+        known = len(lines) == 1 and lines[0] in self._known
+        if known and len(headers) == 1 and CONTENT_TYPE in headers:
+            headers[VARY] = "Origin"  # as most come from handlers, with nothing to heed
+            headers[ALLOW_ORIGIN] = lines[0]
+            if self._common:
+                headers.extend(self._common)
+            return True
+        if lines and not known and not self.everyone:
+            return False
         if not headers.keys().isdisjoint(RESPONSE_HEADERS):
             remove_cors_headers(headers)
-        headers[ALLOW_ORIGIN] = origin
-        for name, value in self._common:
-            headers[name] = value
+        if not self.everyone:
+            vary_by(headers, "Origin")
+        if lines or self.everyone:
+            headers[ALLOW_ORIGIN] = "*" if self.everyone else lines[0]
+            headers.extend(self._common)
         return True
 
     async def mark(self, request: web.BaseRequest, headers: "CIMultiDict[str]") -> bool:

@@ -9,13 +9,14 @@ What a deadline does to the task is what `asyncio.timeout` of CPython does, to t
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from typing import Literal
 
 from aiohttp import web
 
-__all__ = ["Bound", "Bounds", "Clock", "Deadline", "HandlerTimeout"]
+__all__ = ["NO_BOUNDS", "Bound", "Bounds", "Clock", "Deadline", "HandlerTimeout"]
 
 Bound = Literal["start", "idle", "total", "limit"]
 
@@ -48,9 +49,14 @@ class HandlerTimeout(TimeoutError):
 
 
 class Clock:
-    """One duration in one event loop: a queue in order of expiry, and the timer of its oldest."""
+    """One duration in one event loop: a queue in order of expiry, and the timer of its oldest.
 
-    __slots__ = ("_now", "_queue", "_timer", "bound", "loop", "seconds")
+    What stands in the queue is a `Deadline`, or nothing but a key and a task, put there by who
+    runs the task. For a key a `Deadline` is made once something out of the ordinary happens: its
+    time is up, its response begins before its work ends, or somebody asks how much is left.
+    """
+
+    __slots__ = ("_bounds", "bound", "loop", "now", "queue", "seconds", "timer", "unusual")
 
     def __init__(self, bound: Bound, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
         self.bound: Bound = bound
@@ -58,41 +64,69 @@ class Clock:
         self.loop: asyncio.AbstractEventLoop = loop
         # asyncio's own loops tell the time by this function, and take as long again to do so.
         plain = getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time
-        self._now: Callable[[], float] = time.monotonic if plain else loop.time
-        self._queue: dict[Deadline, float] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self.now: Callable[[], float] = time.monotonic if plain else loop.time
+        self.queue: dict[Deadline | int, tuple[float, asyncio.Task[object] | None]] = {}
+        """When the time is up, and, under a key, the task that is to be cancelled then."""
+        self.timer: asyncio.TimerHandle | None = None
+        self.unusual: dict[int, Deadline] = {}
+        """The deadlines that were made for keys."""
+        self._bounds: Bounds = NO_BOUNDS if seconds == math.inf else Bounds(start=self)
 
-    def add(self, entry: "Deadline") -> None:
-        """Starts an entry's time."""
-        when = self._queue[entry] = self._now() + self.seconds
-        if self._timer is None:
-            self._timer = self.loop.call_at(when, self._ring)
+    def arm(self, when: float) -> None:
+        """Sets the timer for what has come into the empty queue."""
+        if when < math.inf:
+            self.timer = self.loop.call_at(when, self._ring)
 
-    def when(self, entry: "Deadline") -> float | None:
-        """When an entry's time will be up, by the loop's clock; `None` if it is not in."""
-        return self._queue.get(entry)
+    def leave(self, key: int) -> "Deadline | None":
+        """Takes a key out for good; the deadline that was made for it, undone, if one was."""
+        self.discard(key)
+        deadline = self.unusual.pop(key, None)
+        if deadline is not None:
+            deadline.undo()
+        return deadline
 
-    def discard(self, entry: "Deadline") -> None:
-        """Takes an entry out, if it is in; the last one out leaves no timer armed."""
-        queue = self._queue
-        queue.pop(entry, None)
-        if not queue and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def deadline_of(self, key: int) -> "Deadline | None":
+        """The deadline of a key, made if there was none; `None` once it has left."""
+        deadline = self.unusual.get(key)
+        if deadline is None and (entry := self.queue.get(key)) is not None:
+            deadline = self.unusual[key] = Deadline(self._bounds, entry[1], key)
+        return deadline
+
+    def add(self, deadline: "Deadline") -> None:
+        """Starts a deadline's time."""
+        when = self.now() + self.seconds
+        self.queue[deadline] = (when, None)
+        if self.timer is None:
+            self.arm(when)
+
+    def when(self, key: "Deadline | int") -> float | None:
+        """When the time will be up, by the loop's clock; `None` for what is not in the queue."""
+        entry = self.queue.get(key)
+        return None if entry is None else entry[0]
+
+    def discard(self, key: "Deadline | int") -> None:
+        """Takes out of the queue, if it is in; the last one out leaves no timer armed."""
+        queue = self.queue
+        queue.pop(key, None)
+        if not queue and self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     def _ring(self) -> None:
-        now = self._now()
+        now = self.now()
         due = []
-        self._timer = None
-        for entry, when in self._queue.items():
+        self.timer = None
+        for key, (when, _) in self.queue.items():
             if when > now:
-                self._timer = self.loop.call_at(when, self._ring)
+                self.timer = self.loop.call_at(when, self._ring)
                 break
-            due.append(entry)
-        for entry in due:
-            del self._queue[entry]
-        for entry in due:
-            entry.expire(self)
+            due.append(key)
+        passed = [key if isinstance(key, Deadline) else self.deadline_of(key) for key in due]
+        for key in due:
+            del self.queue[key]
+        for deadline in passed:
+            if deadline is not None:
+                deadline.expire(self)
 
 
 class Bounds:
@@ -115,21 +149,33 @@ NO_BOUNDS: Bounds = Bounds()
 class Deadline:
     """The bounds of one task's work, with the cancellation semantics of `asyncio.timeout`.
 
-    Passing a bound cancels the task. Whoever runs the work sets `task`, adds the deadline to the
-    clocks of `bounds.running` and takes it out again; `undo` then tells whether our cancellation,
-    and no other, is what ended the work.
+    Passing a bound cancels the task. Whoever runs the work adds the deadline to the clocks of
+    `bounds.running`, takes it out again, and calls `undo` where something `is_unusual`.
     """
 
-    # Defaults stand in the class: one of these is made for every request.
-    bounds: Bounds = NO_BOUNDS
-    task: "asyncio.Task[object] | None" = None
-    """The task whose work is bounded, as long as it is."""
+    # Defaults stand in the class: few of these are ever changed.
+    response: web.StreamResponse | None = None
+    """The response that has been begun, if one has."""
     is_unusual: bool = False
     """Whether more is to be undone than leaving the queues: then `undo` is to be called."""
+    timed_out: bool = False
+    """Whether a `CancelledError` that ended the work is ours to turn into a timeout."""
     _passed: Clock | None = None
     _moved: dict[Clock, asyncio.TimerHandle] | None = None
     """The bounds that were extended: each has left its queue for a timer of its own."""
     _writing: int = 0
+
+    def __init__(
+        self,
+        bounds: Bounds,
+        task: "asyncio.Task[object] | None",
+        key: int | None = None,
+    ) -> None:
+        self.bounds: Bounds = bounds
+        self.task: asyncio.Task[object] | None = task
+        """The task whose work is bounded, as long as it is."""
+        self._key: int | None = key
+        """What is in the queue in its place, if something is."""
 
     def expire(self, clock: Clock) -> None:
         """A bound has been passed: the task is cancelled, once."""
@@ -171,6 +217,7 @@ class Deadline:
 
     def response_started(self, response: web.StreamResponse) -> None:
         """The bound on the start has been kept; from here on the stream must not fall silent."""
+        self.response = response
         bounds = self.bounds
         if bounds.start is not None:
             self._disarm(bounds.start)
@@ -180,12 +227,11 @@ class Deadline:
             bounds.idle.add(self)
             self._watch(response, bounds.idle)
 
-    def undo(self) -> bool:
+    def undo(self) -> None:
         """Undoes what was unusual when the work has ended, a cancellation of our own included.
 
-        Returns:
-            Whether a `CancelledError` that ended the work is ours to turn into a timeout: the
-            task's count of cancellations is back at none. Where another was asked for, it is not.
+        A `CancelledError` that ended the work is ours if the task's count of cancellations comes
+        back to none. Where another was asked for, it does not.
         """
         task, self.task = self.task, None
         if self.bounds.idle is not None:
@@ -194,7 +240,7 @@ class Deadline:
             for timer in self._moved.values():
                 timer.cancel()
             self._moved = None
-        return self._passed is not None and task is not None and task.uncancel() == 0
+        self.timed_out = self._passed is not None and task is not None and task.uncancel() == 0
 
     def timeout(self) -> HandlerTimeout:
         """The exception for the bound that was passed."""
@@ -204,8 +250,9 @@ class Deadline:
 
     def _running(self) -> list[tuple[Clock, float]]:
         moved = self._moved or {}
+        key = self if self._key is None else self._key
         whens = [
-            (clock, moved[clock].when() if clock in moved else clock.when(self))
+            (clock, moved[clock].when() if clock in moved else clock.when(key))
             for clock in self.bounds.running
         ]
         return [(clock, when) for clock, when in whens if when is not None]
@@ -213,7 +260,7 @@ class Deadline:
     def _disarm(self, clock: Clock) -> None:
         if self._moved is not None and (timer := self._moved.pop(clock, None)) is not None:
             timer.cancel()
-        clock.discard(self)
+        clock.discard(self if self._key is None else self._key)
 
     def _watch(self, response: web.StreamResponse, idle: Clock) -> None:
         write, write_eof = response.write, response.write_eof

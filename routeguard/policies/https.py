@@ -63,7 +63,7 @@ class https(Policy):
     trusted: tuple[str, ...]
     redirect: bool
     hsts: str | None
-    _names: tuple[istr, ...] = field(compare=False)
+    names: tuple[istr, ...] = field(compare=False)
     _peers: Trusted = field(compare=False)
 
     def __init__(
@@ -85,7 +85,7 @@ class https(Policy):
         object.__setattr__(self, "trusted", texts)
         object.__setattr__(self, "redirect", redirect)
         object.__setattr__(self, "hsts", policy)
-        object.__setattr__(self, "_names", tuple(istr(name) for name, _ in headers))
+        object.__setattr__(self, "names", tuple(istr(name) for name, _ in headers))
         object.__setattr__(self, "_peers", make_trusted(texts))
 
     def __repr__(self) -> str:
@@ -117,7 +117,7 @@ class https(Policy):
     def concerns(self, request: web.BaseRequest) -> bool:
         """Whether a request may have to be changed or refused; seldom, so it is asked first."""
         headers = request.headers
-        for name in self._names:
+        for name in self.names:
             if name in headers:
                 return True
         return self.redirect

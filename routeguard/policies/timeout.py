@@ -8,6 +8,7 @@ from aiohttp import web
 
 from routeguard.configuration import ConfigError, Faults, shown
 from routeguard.exchange import exchange_of
+from routeguard.policies.clocks import CLOCKS
 from routeguard.policies.deadlines import Deadline
 from routeguard.policies.seconds import read_seconds
 from routeguard.policy import Policy
@@ -124,4 +125,8 @@ def deadline(request: web.Request) -> RunningDeadline:
         do nothing.
     """
     exchange = exchange_of(request)
-    return RunningDeadline(exchange)
+    if exchange is not None:
+        return RunningDeadline(exchange.deadline)
+    match_info = request.match_info
+    found = (app[CLOCKS].deadline_of(id(match_info)) for app in match_info.apps if CLOCKS in app)
+    return RunningDeadline(next((one for one in found if one is not None), None))

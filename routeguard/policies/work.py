@@ -139,10 +139,7 @@ async def _work(
     # A view's call is an awaitable and no coroutine, which a task must have.
     if bounds is None:
         return await handler(request)
-    limit = Deadline()
-    limit.bounds = bounds
-    limit.task = asyncio.current_task()
-    ours = False
+    limit = Deadline(bounds, asyncio.current_task())
     for clock in bounds.running:
         clock.add(limit)
     try:
@@ -151,9 +148,10 @@ async def _work(
         finally:
             for clock in bounds.running:
                 clock.discard(limit)
-            ours = limit.is_unusual and limit.undo()
+            if limit.is_unusual:
+                limit.undo()
     except asyncio.CancelledError as error:
-        if ours:
+        if limit.timed_out:
             raise limit.timeout() from error
         raise
 

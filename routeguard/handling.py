@@ -1,0 +1,35 @@
+"""An exchange and the plan by which it is handled, as the dispatcher keeps them with a request."""
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from routeguard.exchange import EXCHANGE, Exchange
+from routeguard.plan import Plan
+
+__all__ = ["FINISHED", "HANDLING", "Handling"]
+
+
+class Handling(Exchange):
+    """An exchange, with the plan by which it is handled."""
+
+    is_preflight: bool = False
+    refusal_logged: bool = False
+    request: web.Request | None = None
+    """The request as handlers see it, where that may be a clone."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self.plan: Plan = plan
+
+
+# Only dispatchers put exchanges there, and only of this class.
+HANDLING: "web.RequestKey[Handling]" = EXCHANGE  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    ResponseKey = web.ResponseKey
+else:  # aiohttp before 3.14 keys responses by AppKey
+    ResponseKey = getattr(web, "ResponseKey", web.AppKey)
+
+FINISHED = ResponseKey("finished", web.Request)
+"""The request for which nothing is left to be done to a response."""
