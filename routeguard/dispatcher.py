@@ -11,12 +11,13 @@ from routeguard.plan import NO_POLICY, NOT_OURS, Plan, PlanBook
 from routeguard.policies.around import enclose
 from routeguard.policies.clocks import Clocks
 from routeguard.policies.deadlines import NO_BOUNDS, Deadline, HandlerTimeout
-from routeguard.policies.preflight import answer_preflight, is_preflight
+from routeguard.policies.preflight import is_preflight
 from routeguard.policies.started import GOING_AWAY, can_be_answered, cut_off, pass_on
 from routeguard.policies.websocket import is_websocket_handshake
 from routeguard.policies.work import ShieldedWork
 from routeguard.policy import Handler
-from routeguard.targets import Targets
+from routeguard.preflights import Preflights
+from routeguard.unrouted import UnroutedPreflights
 
 __all__ = ["Dispatcher"]
 
@@ -24,13 +25,14 @@ __all__ = ["Dispatcher"]
 class Dispatcher:
     """What `setup` installs in an application: its middleware, its response hook, its work."""
 
-    __slots__ = ("_app", "clocks", "hook", "plans", "targets", "work")
+    __slots__ = ("_app", "clocks", "hook", "plans", "preflights", "unrouted", "work")
 
     def __init__(self, app: web.Application) -> None:
         self._app = app
         self.clocks: Clocks = Clocks()
         self.plans: PlanBook = PlanBook(app, self.clocks, self._is_outermost)
-        self.targets: Targets = Targets(self.plans)
+        self.unrouted: UnroutedPreflights = UnroutedPreflights()
+        self.preflights: Preflights = Preflights(self.plans, self.unrouted)
         self.hook: ResponseHook = ResponseHook(self.plans)
         self.work: ShieldedWork = ShieldedWork()
 
@@ -38,7 +40,7 @@ class Dispatcher:
         """Makes ready for one run of the application, in the loop that runs now."""
         self.clocks.start()
         self.plans = self.hook.plans = PlanBook(self._app, self.clocks, self._is_outermost)
-        self.targets = Targets(self.plans)
+        self.preflights = Preflights(self.plans, self.unrouted)
 
     def _is_outermost(self) -> bool:
         """Whether nobody else sees a response between the middleware and the hook."""
@@ -117,8 +119,11 @@ class Dispatcher:
         if plan.https is not None and plan.https.concerns(request):
             request = exchange.request = plan.https.rescheme(request, exchange)
         if plan.options and is_preflight(request):
-            answer = await self._answer_preflight(request, exchange)
+            exchange.is_preflight = True
+            answer = await self.preflights.answer(request)
             if answer is not None:
+                if plan.hsts is None:
+                    answer.__setitem__(FINISHED, received)
                 return answer
         try:
             if plan.around:
@@ -162,22 +167,6 @@ class Dispatcher:
             if not deadline.timed_out:
                 raise
             raise await _timeout(request, deadline, error) from error
-
-    async def _answer_preflight(
-        self, request: web.Request, exchange: Handling
-    ) -> web.Response | None:
-        """The answer to a preflight; `None` where it is the application's own business."""
-        exchange.is_preflight = True
-        target = await self.targets.of(request)
-        if target.plan.cors is None:
-            return None
-        return await answer_preflight(
-            target.plan.cors,
-            request,
-            target.method,
-            routed=target.routed,
-            source=target.plan.cors_source,
-        )
 
     async def _answer_error(
         self, request: web.Request, error: Exception, exchange: Handling

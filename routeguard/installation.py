@@ -64,6 +64,7 @@ def _install(app: web.Application, scope: Scope, drain: float) -> None:
     app[DISPATCHER] = dispatcher
     app[CLOCKS] = dispatcher.clocks
     app.router.register_resource(scope.mount)
+    app.router.register_resource(dispatcher.unrouted)
 
     async def start(app: web.Application) -> None:
         dispatcher.start()

@@ -7,12 +7,13 @@ is bounded: paths are chosen by clients.
 import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import TypeAlias
 
 from aiohttp import hdrs, web
 from multidict import istr
 from yarl import URL
 
+from routeguard.bounded import Bounded
 from routeguard.kinds import OUTSIDE, WITHIN
 from routeguard.paths import is_plain, relative_path
 from routeguard.policies.clocks import Clocks
@@ -27,6 +28,7 @@ from routeguard.policies.use import Chain, use
 from routeguard.policy import Policy
 from routeguard.resolution import Resolution, positions_of, resolve
 from routeguard.scope import SCOPE, scopes_of
+from routeguard.unrouted import UnroutedMatch
 
 __all__ = ["NOT_OURS", "NO_POLICY", "Plan", "PlanBook"]
 
@@ -34,8 +36,6 @@ KEPT_PATHS = 2048
 KEPT_PLANS = 4096
 KEPT_ROUTES = 100_000
 LONGEST_KEY = 512
-
-V = TypeVar("V")
 
 # A plan's fields bear the names of the policies, which hides these inside its class.
 Https: TypeAlias = https
@@ -76,27 +76,6 @@ NO_POLICY: Plan = Plan(is_empty=True)
 NOT_OURS: Plan = Plan(is_empty=True)
 """For requests that another dispatcher, outside this one, handles."""
 ONLY_PREFLIGHTS: Plan = Plan(options=True)
-
-
-class Bounded(Generic[V]):
-    """A dictionary that forgets the oldest entry when it is full."""
-
-    __slots__ = ("_entries", "_limit")
-
-    def __init__(self, limit: int) -> None:
-        self._entries: dict[Hashable, V] = {}
-        self._limit = limit
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def get(self, key: Hashable) -> V | None:
-        return self._entries.get(key)
-
-    def put(self, key: Hashable, value: V) -> None:
-        if len(self._entries) >= self._limit:
-            del self._entries[next(iter(self._entries))]
-        self._entries[key] = value
 
 
 class PlanBook:
@@ -149,7 +128,7 @@ class PlanBook:
         ours = self._is_ours(match_info)
         if match_info.http_exception is not None:
             # aiohttp makes a route of its own for each request that matches none.
-            of = match_info.apps
+            of = route if isinstance(match_info, UnroutedMatch) else match_info.apps
             return self._by_its_path(match_info, method, url, of) if ours else NOT_OURS
         if not ours:
             plan = NOT_OURS

@@ -5,16 +5,24 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractView
 
-from routeguard.plan import Bounded, Plan, PlanBook
+from routeguard.bounded import Bounded
+from routeguard.plan import Plan, PlanBook
 from routeguard.policies.preflight import REQUEST_METHOD
 from routeguard.scope import Mount
+from routeguard.unrouted import UnroutedPreflights
 
 __all__ = ["Target", "Targets", "is_routed"]
 
 KEPT_TARGETS = 2048
 LONGEST_KEY = 512
 
-STOCK_RESOURCES = (web.PlainResource, web.DynamicResource, web.StaticResource, Mount)
+STOCK_RESOURCES = (
+    web.PlainResource,
+    web.DynamicResource,
+    web.StaticResource,
+    Mount,
+    UnroutedPreflights,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +32,19 @@ class Target:
     method: str
     plan: Plan
     routed: bool
+    is_kept: bool
+    """Whether path and method alone lead to it."""
 
 
 class Targets:
     """Finds the targets of preflights; what clients ask for again is kept, within bounds."""
 
-    __slots__ = ("_by_host", "_kept", "_plans")
+    __slots__ = ("_by_host", "_kept", "_plans", "_unrouted")
 
-    def __init__(self, plans: PlanBook) -> None:
+    def __init__(self, plans: PlanBook, unrouted: UnroutedPreflights) -> None:
         self._plans = plans
+        self._unrouted = unrouted
+        unrouted.known = Bounded(KEPT_TARGETS)
         self._kept: Bounded[Target] = Bounded(KEPT_TARGETS)
         self._by_host: bool | None = None
 
@@ -54,9 +66,12 @@ class Targets:
             match_info = await root.router.resolve(request.clone(method=method))
             match_info.add_app(root)
             plan = self._plans.find(match_info, method, request.rel_url)
-            target = Target(method, plan, is_routed(match_info, method))
+            target = Target(method, plan, is_routed(match_info, method), keep)
             if keep:
                 self._kept.put(key, target)
+                refusal = request.match_info.http_exception
+                if isinstance(refusal, web.HTTPMethodNotAllowed) and plan.cors is not None:
+                    self._unrouted.known.put(key, frozenset(refusal.allowed_methods))
         return target
 
 

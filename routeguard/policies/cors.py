@@ -157,6 +157,11 @@ class cors(Policy):
         given += [] if self.max_age is None else [f"max_age={self.max_age}"]
         return f"cors({', '.join(given)})"
 
+    @property
+    def asks_nobody(self) -> bool:
+        """Whether an origin is allowed or not once and for all, with no predicate to be asked."""
+        return isinstance(self.origins, tuple)
+
     def mark_known(self, request: web.BaseRequest, headers: "CIMultiDict[str]") -> bool:
         """Marks the response to an origin known by heart, or to none; `False` for any other."""
         lines: Sequence[str] = request.headers.getall(ORIGIN, ())

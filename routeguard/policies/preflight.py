@@ -16,7 +16,16 @@ from routeguard.policies.cors import (
 from routeguard.policies.corsfields import TOKEN
 from routeguard.quoting import quoted
 
-__all__ = ["REQUEST_METHOD", "answer_preflight", "is_preflight", "judge"]
+__all__ = [
+    "REQUEST_HEADERS",
+    "REQUEST_METHOD",
+    "Refusal",
+    "grant",
+    "is_preflight",
+    "judge",
+    "log_refused_origin",
+    "refuse",
+]
 
 REQUEST_METHOD = istr("Access-Control-Request-Method")
 REQUEST_HEADERS = istr("Access-Control-Request-Headers")
@@ -115,28 +124,45 @@ def _check_headers(policy: cors, request: web.BaseRequest) -> str:
     return ", ".join(names)
 
 
-async def answer_preflight(
-    policy: cors, request: web.BaseRequest, method: str, *, routed: bool, source: str
-) -> web.Response:
-    """Answers a preflight: 204 with what is granted, or 403 with no CORS header at all.
+async def grant(
+    policy: cors, request: web.BaseRequest, method: str, *, routed: bool
+) -> "CIMultiDict[str]":
+    """All headers of the 204 that grants what a preflight asks for.
 
     Args:
         policy: as for `judge`.
         request: as for `judge`.
         method: as for `judge`.
         routed: as for `judge`.
-        source: where the policy is stated, for the log.
+
+    Raises:
+        Refusal: as for `judge`.
     """
-    try:
-        headers = await judge(policy, request, method, routed=routed)
-        status, text = 204, None
-    except Refusal as refusal:
-        headers, status, text = CIMultiDict[str](), 403, None
-        log_refusal(request, method, source, str(refusal))
-        if asyncio.get_running_loop().get_debug():
-            text = f"CORS preflight refused: {refusal} (policy: {source})\n"
-    headers[VARY] = VARY_PREFLIGHT if policy.everyone else f"Origin, {VARY_PREFLIGHT}"
-    return web.Response(status=status, headers=headers, text=text)
+    headers = await judge(policy, request, method, routed=routed)
+    headers[VARY] = _vary(policy)
+    return headers
+
+
+def refuse(
+    policy: cors, request: web.BaseRequest, method: str, source: str, refusal: Refusal
+) -> web.Response:
+    """The 403 for what is not granted, with no CORS header at all.
+
+    Args:
+        policy: as for `judge`.
+        request: as for `judge`.
+        method: as for `judge`.
+        source: where the policy is stated, for the log.
+        refusal: why it is refused.
+    """
+    log_refusal(request, method, source, str(refusal))
+    debugging = asyncio.get_running_loop().get_debug()
+    text = f"CORS preflight refused: {refusal} (policy: {source})\n" if debugging else None
+    return web.Response(status=403, headers={VARY: _vary(policy)}, text=text)
+
+
+def _vary(policy: cors) -> str:
+    return VARY_PREFLIGHT if policy.everyone else f"Origin, {VARY_PREFLIGHT}"
 
 
 def log_refusal(request: web.BaseRequest, method: str, source: str, reason: str) -> None:

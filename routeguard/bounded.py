@@ -1,0 +1,29 @@
+"""A dictionary of bounded size, for what is kept by keys that clients choose."""
+
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+__all__ = ["Bounded"]
+
+V = TypeVar("V")
+
+
+class Bounded(Generic[V]):
+    """A dictionary that forgets the oldest entry when it is full."""
+
+    __slots__ = ("_entries", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._entries: dict[Hashable, V] = {}
+        self._limit = limit
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: Hashable) -> V | None:
+        return self._entries.get(key)
+
+    def put(self, key: Hashable, value: V) -> None:
+        if len(self._entries) >= self._limit:
+            del self._entries[next(iter(self._entries))]
+        self._entries[key] = value
