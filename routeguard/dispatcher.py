@@ -5,6 +5,7 @@ from functools import partial
 
 from aiohttp import web
 
+from routeguard.exchange import begun_of
 from routeguard.handling import FINISHED, HANDLING, Handling
 from routeguard.hook import ResponseHook
 from routeguard.plan import NO_POLICY, NOT_OURS, Plan, PlanBook
@@ -81,7 +82,7 @@ class Dispatcher:
                 if clock.unusual or not queue:
                     deadline = clock.leave(key)
         except (Exception, asyncio.CancelledError) as error:
-            return await self._answer_failure(request, error, plan, deadline)
+            response = await self._answer_failure(request, error, plan, deadline)
         if type(response) is web.Response:  # others may change their headers when prepared
             if plan.cors is not None and not plan.cors.mark_known(request, response.headers):
                 exchange = request.get(HANDLING) or self.hook.begin(request, plan)
@@ -97,16 +98,14 @@ class Dispatcher:
         deadline: Deadline | None,
     ) -> web.StreamResponse:
         """Answers what ended a handler that nothing but a clock and this dispatcher knew of."""
-        exchange = None if deadline is None else request.get(HANDLING)
-        if exchange is None:
-            exchange = self.hook.begin(request, plan)
         if deadline is not None:
+            exchange = request.get(HANDLING) or self.hook.begin(request, plan)
             exchange.deadline = deadline
         if isinstance(error, asyncio.CancelledError):
-            if not exchange.deadline.timed_out:
+            if deadline is None or not deadline.timed_out:
                 raise error
-            error = await _timeout(request, exchange.deadline, error)
-        return await self._answer_error(request, error, exchange)
+            error = await _timeout(request, deadline, error)
+        return await self._answer_error(request, error, plan)
 
     async def _handle_in_full(
         self, request: web.Request, handler: Handler, plan: Plan
@@ -131,7 +130,7 @@ class Dispatcher:
                 return await run(request)
             return await self._run(request, handler, exchange)
         except Exception as error:
-            return await self._answer_error(request, error, exchange)
+            return await self._answer_error(request, error, plan)
         finally:
             if request is not received:
                 # Response hooks see the request that aiohttp made, not its clone.
@@ -169,19 +168,18 @@ class Dispatcher:
             raise await _timeout(request, deadline, error) from error
 
     async def _answer_error(
-        self, request: web.Request, error: Exception, exchange: Handling
+        self, request: web.Request, error: Exception, plan: Plan
     ) -> web.StreamResponse:
         """The error handler's answer; it sees as `request.app` the application that stated it."""
-        plan = exchange.plan
         if plan.errors is None or plan.errors_app is None:
-            return pass_on(request, error, exchange.response)
+            return pass_on(request, error, begun_of(request))
         match_info = request.match_info
         before = match_info.current_app
         match_info.current_app = plan.errors_app
         try:
             return await plan.errors.answer(request, error, plan.place)
         except web.HTTPException as passed:
-            return pass_on(request, passed, exchange.response)
+            return pass_on(request, passed, begun_of(request))
         finally:
             match_info.current_app = before
 

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from routeguard.policies.deadlines import NO_BOUNDS, Deadline
 
-__all__ = ["EXCHANGE", "Exchange", "RequestKey", "exchange_of"]
+__all__ = ["EXCHANGE", "Exchange", "RequestKey", "begun_of", "exchange_of"]
 
 
 class Exchange:
@@ -41,3 +41,9 @@ EXCHANGE = RequestKey("exchange", Exchange)
 def exchange_of(request: web.BaseRequest) -> Exchange | None:
     """The exchange of a request; `None` where there is none, so far or at all."""
     return request.get(EXCHANGE)
+
+
+def begun_of(request: web.BaseRequest) -> web.StreamResponse | None:
+    """The response that was begun last for a request, if one was."""
+    exchange = exchange_of(request)
+    return None if exchange is None else exchange.response

@@ -27,7 +27,11 @@ class ResponseHook:
         known = self.plans.by_route.get(request.match_info.route)
         if known is not None and known.is_empty:
             return
-        exchange = request.get(HANDLING) or self.begin(request)
+        exchange = request.get(HANDLING)
+        if exchange is None:
+            exchange = self.begin(request, known)
+            https = exchange.plan.https
+            exchange.secure = https is not None and https.is_secure(request)
         if exchange.plan.is_empty or exchange.response is response:
             return  # the hook of a dispatcher around this one comes first
         exchange.deadline.response_started(response)
@@ -47,7 +51,6 @@ class ResponseHook:
         match_info = request.match_info
         plan = plan or self.plans.find(match_info, request.method, request.rel_url)
         exchange = request[HANDLING] = Handling(plan)
-        exchange.secure = plan.https is not None and plan.https.is_secure(request)
         if plan.clock is not None and (deadline := plan.clock.deadline_of(id(match_info))):
             exchange.deadline = deadline
         return exchange

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from aiohttp import web
 
@@ -40,6 +39,7 @@ class ErrorContext:
 
 ERROR = RequestKey("error", tuple[Exception, int])
 NO_ERROR = Exception("no error is being answered")
+AS_TEXT = json.JSONEncoder(default=str).encode
 
 
 def remember_error(request: web.Request, error: Exception, status: int) -> None:
@@ -110,6 +110,5 @@ async def default_error_handler(request: web.Request) -> web.Response:
     Returns:
         The response. Values that JSON does not know are shown as text.
     """
-    with error_context(request) as context:
-        dumps = partial(json.dumps, default=str)
-        return web.json_response(context.data, status=context.status, dumps=dumps)
+    context = describe(*request.get(ERROR, (NO_ERROR, 500)))
+    return web.json_response(context.data, status=context.status, dumps=AS_TEXT)

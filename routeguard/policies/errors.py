@@ -9,7 +9,7 @@ from typing import NoReturn
 from aiohttp import hdrs, web
 
 from routeguard.configuration import Faults, shown
-from routeguard.exchange import exchange_of
+from routeguard.exchange import begun_of
 from routeguard.paths import PathItem, match_path
 from routeguard.policies.errorcontext import (
     default_error_handler,
@@ -166,7 +166,7 @@ class errors(Policy):
             error: what was raised.
             place: the route, for the log.
         """
-        begun = _begun(request)
+        begun = begun_of(request)
         if not can_be_answered(request, begun):
             await _give_up(request, error, place, begun)
         if self.ignores(error):
@@ -184,12 +184,6 @@ class errors(Policy):
         remember_error(request, answered, status)
         arity = self._arity[handler]
         return await _ask(request, answered, handler, arity)
-
-
-def _begun(request: web.Request) -> web.StreamResponse | None:
-    """The response that was begun last, if one was."""
-    exchange = exchange_of(request)
-    return None if exchange is None else exchange.response
 
 
 async def _give_up(
@@ -220,7 +214,7 @@ async def _ask(
             raise TypeError(f"error handler {name_of(handler)} returned {shown(response)}")
     except web.HTTPException as answer:
         if request.writer.output_size > 0:
-            await _give_up(request, answer, name_of(handler), _begun(request))
+            await _give_up(request, answer, name_of(handler), begun_of(request))
         if answer is not error:
             _carry_over(error, answer)
         raise
@@ -234,7 +228,7 @@ async def _ask(
             exc_info=failure,
         )
         if request.writer.output_size > 0:
-            await cut_off(request, _begun(request), INTERNAL_ERROR)
+            await cut_off(request, begun_of(request), INTERNAL_ERROR)
         raise
     _carry_over(error, response)
     return response
@@ -244,19 +238,24 @@ def _carry_over(error: Exception, response: web.StreamResponse) -> None:
     """Headers and cookies that an `HTTPException` was given, on the answer made for it."""
     if not isinstance(error, web.HTTPException) or response.prepared or response is error:
         return
-    own = {name.lower() for name in response.headers}
-    named = error.headers.get(hdrs.CONNECTION, "").lower()
-    for name, value in error.headers.items():
-        lower = name.lower()
-        skip = lower in NOT_CARRIED or lower in own or lower.startswith("content-")
-        if not skip and lower not in {token.strip() for token in named.split(",")}:
-            response.headers.add(name, value)
-    set_by_handler = {line.partition("=")[0] for line in response.headers.getall("Set-Cookie", ())}
+    carried, headers = error.headers, response.headers
+    if len(carried) > 1 or hdrs.CONTENT_TYPE not in carried:  # most have no more than that
+        own = {name.lower() for name in headers}
+        named = carried.get(hdrs.CONNECTION, "").lower()
+        left = own | NOT_CARRIED | {token.strip() for token in named.split(",")}
+        for name, value in carried.items():
+            lower = name.lower()
+            if lower not in left and not lower.startswith("content-"):
+                headers.add(name, value)
+    cookies = error.cookies
+    if not cookies and hdrs.SET_COOKIE not in carried:
+        return
+    set_by_handler = {line.partition("=")[0] for line in headers.getall(hdrs.SET_COOKIE, ())}
     set_by_handler |= response.cookies.keys()
-    for line in error.headers.getall("Set-Cookie", ()):
-        if line.partition("=")[0] not in set_by_handler | error.cookies.keys():
-            response.headers.add("Set-Cookie", line)
-    for cookie, morsel in error.cookies.items():
+    for line in carried.getall(hdrs.SET_COOKIE, ()):
+        if line.partition("=")[0] not in set_by_handler | cookies.keys():
+            headers.add(hdrs.SET_COOKIE, line)
+    for cookie, morsel in cookies.items():
         if cookie not in set_by_handler:
             response.cookies[cookie] = morsel
 
