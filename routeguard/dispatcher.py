@@ -11,6 +11,7 @@ from routeguard.hook import ResponseHook
 from routeguard.plan import NO_POLICY, NOT_OURS, Plan, PlanBook
 from routeguard.policies.around import enclose
 from routeguard.policies.clocks import Clocks
+from routeguard.policies.cors import ALLOW_ORIGIN, CONTENT_TYPE, ORIGIN, VARY
 from routeguard.policies.deadlines import NO_BOUNDS, Deadline, HandlerTimeout
 from routeguard.policies.preflight import is_preflight
 from routeguard.policies.started import GOING_AWAY, can_be_answered, cut_off, pass_on
@@ -21,6 +22,8 @@ from routeguard.preflights import Preflights
 from routeguard.unrouted import UnroutedPreflights
 
 __all__ = ["Dispatcher"]
+
+NO_LINES: tuple[str, ...] = ()
 
 
 class Dispatcher:
@@ -52,21 +55,28 @@ class Dispatcher:
     async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The middleware. Most handlers return a response before anything else happens.
 
-        For these no more is kept than an entry with a clock, made and taken back in place, as a
-        call each way would cost more than what it does. All else is for `_handle_in_full`.
+        For these no more is kept than an entry with a clock, and no more is done than stands
+        here: in place, as a call costs as much as what it does. The rest is `_handle_in_full`'s.
         """
         match_info = request.match_info
         plan = self.plans.by_route.get(match_info.route)
         if plan is None:
             plan = self.plans.find(match_info, request.method, request.rel_url)
+            if plan is not NOT_OURS:  # a clone's path might lead the hook to another
+                request[HANDLING] = Handling(plan)
         clock = plan.clock
-        if clock is None or plan.scheme_header in request.headers:
+        if clock is None:
             if plan is not NO_POLICY:
                 return await self._handle_in_full(request, handler, plan)
             response = await handler(request)
             if type(response) is web.Response:
                 response.__setitem__(FINISHED, request)
             return response
+        asked = request.headers
+        if plan.https is not None and plan.scheme_header in asked:
+            clone = plan.https.rescheme(request)
+            if clone is not request:
+                return await self._handle_clone(clone, handler, request)
         key = id(match_info)  # which all clones of the request share, and no other request has
         queue = clock.queue
         when = clock.now() + clock.seconds
@@ -83,11 +93,33 @@ class Dispatcher:
                     deadline = clock.leave(key)
         except (Exception, asyncio.CancelledError) as error:
             response = await self._answer_failure(request, error, plan, deadline)
-        if type(response) is web.Response:  # others may change their headers when prepared
-            if plan.cors is not None and not plan.cors.mark_known(request, response.headers):
-                exchange = request.get(HANDLING) or self.hook.begin(request, plan)
-                await self.hook.examine(request, response, exchange)
+        # Others may change their headers as they are prepared, or have been prepared already.
+        if type(response) is web.Response and deadline is None:
+            headers = response.headers
+            lines = asked.getall(ORIGIN, NO_LINES)
+            if (
+                len(lines) == 1
+                and lines[0] in plan.plain_origins
+                and len(headers) == 1
+                and CONTENT_TYPE in headers
+            ):
+                headers[VARY] = "Origin"
+                headers[ALLOW_ORIGIN] = lines[0]
+            elif plan.cors is not None and not plan.cors.mark_known(request, headers):
+                await self.hook.examine(request, response, plan)
             response.__setitem__(FINISHED, request)
+        return response
+
+    async def _handle_clone(
+        self, clone: web.Request, handler: Handler, received: web.Request
+    ) -> web.StreamResponse:
+        """Handles a request whose scheme has been changed in its place."""
+        try:
+            response = await self.handle(clone, handler)
+        finally:
+            _keep_state(clone, received)
+        if type(response) is web.Response and response.get(FINISHED) is clone:
+            response[FINISHED] = received
         return response
 
     async def _answer_failure(
@@ -99,8 +131,7 @@ class Dispatcher:
     ) -> web.StreamResponse:
         """Answers what ended a handler that nothing but a clock and this dispatcher knew of."""
         if deadline is not None:
-            exchange = request.get(HANDLING) or self.hook.begin(request, plan)
-            exchange.deadline = deadline
+            self.hook.exchange(request, plan).deadline = deadline
         if isinstance(error, asyncio.CancelledError):
             if deadline is None or not deadline.timed_out:
                 raise error
@@ -116,7 +147,10 @@ class Dispatcher:
         exchange = request[HANDLING] = Handling(plan)
         received = request
         if plan.https is not None and plan.https.concerns(request):
-            request = exchange.request = plan.https.rescheme(request, exchange)
+            request = plan.https.rescheme(request)
+            exchange.secure = request.secure
+            if plan.https.redirect and not request.secure:
+                plan.https.demand(request)
         if plan.options and is_preflight(request):
             exchange.is_preflight = True
             answer = await self.preflights.answer(request)
@@ -127,15 +161,18 @@ class Dispatcher:
         try:
             if plan.around:
                 run = enclose(plan.around, lambda inner: self._run(inner, handler, exchange))
-                return await run(request)
-            return await self._run(request, handler, exchange)
+                response = await run(request)
+            else:
+                response = await self._run(request, handler, exchange)
         except Exception as error:
-            return await self._answer_error(request, error, plan)
+            response = await self._answer_error(request, error, plan)
         finally:
             if request is not received:
-                # Response hooks see the request that aiohttp made, not its clone.
-                for key in request:
-                    received[key] = request[key]
+                _keep_state(request, received)
+        if plan.is_marked_last and type(response) is web.Response and not response.prepared:
+            await self.hook.mark(request, response, plan, exchange)
+            response.__setitem__(FINISHED, received)
+        return response
 
     async def _run(
         self, request: web.Request, handler: Handler, exchange: Handling
@@ -150,8 +187,10 @@ class Dispatcher:
             handler = partial(self.work.run, handler=handler, exchange=exchange, limit=plan.limit)
         if plan.bounds is NO_BOUNDS:
             return await handler(request)
-        deadline = Deadline(plan.bounds, asyncio.current_task())
-        deadline.response = exchange.response
+        deadline = Deadline(plan.bounds, asyncio.current_task(self.clocks.loop))
+        if exchange.deadline is not None:
+            deadline.response = exchange.deadline.response
+            deadline.refusal_logged = exchange.deadline.refusal_logged
         exchange.deadline = deadline
         for clock in plan.bounds.running:
             clock.add(deadline)
@@ -182,6 +221,12 @@ class Dispatcher:
             return pass_on(request, passed, begun_of(request))
         finally:
             match_info.current_app = before
+
+
+def _keep_state(clone: web.Request, received: web.Request) -> None:
+    """What was stored on a clone, where hooks find it: they see the request that aiohttp made."""
+    for key in clone:
+        received[key] = clone[key]
 
 
 async def _timeout(

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from routeguard.policies.deadlines import NO_BOUNDS, Deadline
+from routeguard.policies.clocks import CLOCKS
+from routeguard.policies.deadlines import Deadline
 
-__all__ = ["EXCHANGE", "Exchange", "RequestKey", "begun_of", "exchange_of"]
+__all__ = ["EXCHANGE", "Exchange", "RequestKey", "begun_of", "deadline_of", "exchange_of"]
 
 
 class Exchange:
@@ -20,14 +21,8 @@ class Exchange:
     """Whether a trusted proxy has said that the client came over HTTPS."""
     detached_from: "asyncio.Task[object] | None" = None
     """The request's own task, once shielded work goes on without it: that one may still send."""
-
-    def __init__(self, deadline: Deadline | None = None) -> None:
-        self.deadline: Deadline = Deadline(NO_BOUNDS, None) if deadline is None else deadline
-
-    @property
-    def response(self) -> web.StreamResponse | None:
-        """The response that has been begun, if one has."""
-        return self.deadline.response
+    deadline: Deadline | None = None
+    """Where it is not here yet, a clock may have it."""
 
 
 if TYPE_CHECKING:
@@ -43,7 +38,17 @@ def exchange_of(request: web.BaseRequest) -> Exchange | None:
     return request.get(EXCHANGE)
 
 
-def begun_of(request: web.BaseRequest) -> web.StreamResponse | None:
-    """The response that was begun last for a request, if one was."""
+def deadline_of(request: web.Request) -> Deadline | None:
+    """The deadline of a request; `None` where none runs, nor any response has been begun."""
     exchange = exchange_of(request)
-    return None if exchange is None else exchange.response
+    if exchange is not None and exchange.deadline is not None:
+        return exchange.deadline
+    match_info = request.match_info
+    found = (app[CLOCKS].deadline_of(id(match_info)) for app in match_info.apps if CLOCKS in app)
+    return next((one for one in found if one is not None), None)
+
+
+def begun_of(request: web.Request) -> web.StreamResponse | None:
+    """The response that was begun last for a request, if one was."""
+    deadline = deadline_of(request)
+    return None if deadline is None else deadline.response

@@ -14,12 +14,8 @@ class Handling(Exchange):
     """An exchange, with the plan by which it is handled."""
 
     is_preflight: bool = False
-    refusal_logged: bool = False
-    request: web.Request | None = None
-    """The request as handlers see it, where that may be a clone."""
 
     def __init__(self, plan: Plan) -> None:
-        super().__init__()
         self.plan: Plan = plan
 
 

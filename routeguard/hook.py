@@ -4,6 +4,7 @@ from aiohttp import web
 
 from routeguard.handling import FINISHED, HANDLING, Handling
 from routeguard.plan import Plan, PlanBook
+from routeguard.policies.deadlines import NO_BOUNDS, Deadline
 from routeguard.policies.preflight import log_refused_origin
 
 __all__ = ["ResponseHook"]
@@ -19,49 +20,65 @@ class ResponseHook:
 
     async def on_response_prepare(self, request: web.Request, response: web.StreamResponse) -> None:
         """The receiver for aiohttp's signal."""
-        try:
-            if response.__getitem__(FINISHED) is request:
-                return
-        except KeyError:
-            pass  # it has not come through the dispatcher, or not by the short way
-        known = self.plans.by_route.get(request.match_info.route)
-        if known is not None and known.is_empty:
+        if type(response) is web.Response:
+            try:
+                if response.__getitem__(FINISHED) is request:
+                    return
+            except KeyError:
+                pass  # it has not come through the dispatcher, or not through the outermost
+        match_info = request.match_info
+        plan = self.plans.by_route.get(match_info.route)
+        if plan is None:
+            known = request.get(HANDLING)
+            plan = self._find(request) if known is None else known.plan
+        if plan.is_empty:
             return
+        exchange = None
+        deadline = None if plan.clock is None else plan.clock.deadline_of(id(match_info))
+        if deadline is None:
+            exchange = self.exchange(request, plan)
+            deadline = exchange.deadline
+        if deadline is None or deadline.response is response:
+            return  # as when the hook is called again for aiohttp's own 500
+        deadline.response_started(response)
+        await self.mark(request, response, plan, exchange)
+
+    def _find(self, request: web.Request) -> Plan:
+        return self.plans.find(request.match_info, request.method, request.rel_url)
+
+    def exchange(self, request: web.Request, plan: Plan) -> Handling:
+        """The exchange of a request, with a deadline: both are made if there were none so far."""
         exchange = request.get(HANDLING)
         if exchange is None:
-            exchange = self.begin(request, known)
-            https = exchange.plan.https
-            exchange.secure = https is not None and https.is_secure(request)
-        if exchange.plan.is_empty or exchange.response is response:
-            return  # the hook of a dispatcher around this one comes first
-        exchange.deadline.response_started(response)
-        plan = exchange.plan
-        # Nothing is marked in answer to a preflight, nor does one that is not ours get anything.
-        if (
-            plan.cors is not None
-            and not exchange.is_preflight
-            and not plan.cors.mark_known(request, response.headers)
-        ):
-            await self.examine(request, response, exchange)
-        if plan.hsts is not None:
-            plan.hsts.mark(request, response.headers, secure=exchange.secure)
-
-    def begin(self, request: web.Request, plan: Plan | None = None) -> Handling:
-        """Makes the exchange of a request that has had none so far."""
-        match_info = request.match_info
-        plan = plan or self.plans.find(match_info, request.method, request.rel_url)
-        exchange = request[HANDLING] = Handling(plan)
-        if plan.clock is not None and (deadline := plan.clock.deadline_of(id(match_info))):
-            exchange.deadline = deadline
+            exchange = request[HANDLING] = Handling(plan)
+            exchange.secure = plan.https is not None and plan.https.is_secure(request)
+        if exchange.deadline is None:
+            running = plan.clock and plan.clock.deadline_of(id(request.match_info))
+            exchange.deadline = running or Deadline(NO_BOUNDS, None)
         return exchange
 
-    async def examine(
-        self, request: web.Request, response: web.StreamResponse, exchange: Handling
+    async def mark(
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        plan: Plan,
+        exchange: Handling | None,
     ) -> None:
+        """Writes what policies put on a response."""
+        # Nothing is marked in answer to a preflight, nor does one that is not ours get anything.
+        is_preflight = exchange is not None and exchange.is_preflight
+        if plan.cors and not is_preflight and not plan.cors.mark_known(request, response.headers):
+            await self.examine(request, response, plan)
+        if plan.hsts is not None and exchange is not None:
+            plan.hsts.mark(request, response.headers, secure=exchange.secure)
+
+    async def examine(self, request: web.Request, response: web.StreamResponse, plan: Plan) -> None:
         """Marks the response to an origin that is not known by heart, and logs a refused one."""
-        plan = exchange.plan
         assert plan.cors is not None
-        allowed = await plan.cors.mark(exchange.request or request, response.headers)
-        if not allowed and not exchange.refusal_logged:
-            exchange.refusal_logged = True
-            log_refused_origin(request, plan.cors_source, secure=exchange.secure)
+        as_handled = request if plan.https is None else plan.https.rescheme(request)
+        if await plan.cors.mark(as_handled, response.headers):
+            return
+        deadline = self.exchange(request, plan).deadline
+        if deadline is not None and not deadline.refusal_logged:
+            deadline.refusal_logged = True
+            log_refused_origin(request, plan.cors_source, secure=as_handled.secure)

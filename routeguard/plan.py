@@ -62,6 +62,9 @@ class Plan:
     options: bool = False
     """Whether requests under this plan may be preflights."""
     hsts: Https | None = None
+    is_marked_last: bool = False
+    """Whether what is put on a returned response stays there: nobody else sees it any more."""
+    plain_origins: frozenset[str] = frozenset()
     scheme_header: istr | None = None
     """The request header that may change the request's scheme."""
     clock: Clock | None = None
@@ -235,6 +238,8 @@ class PlanBook:
         return Plan(
             https=secured if isinstance(secured, https) else None,
             hsts=secured if isinstance(secured, https) and secured.hsts is not None else None,
+            is_marked_last=is_last,
+            plain_origins=sharing.plain_origins if isinstance(sharing, cors) else frozenset(),
             scheme_header=secured.names[0] if isinstance(secured, https) else None,
             clock=self._ordinary_clock(bounds) if ordinary else None,
             cors=sharing if isinstance(sharing, cors) else None,

@@ -36,16 +36,6 @@ logger: logging.Logger = logging.getLogger("routeguard.cors")
 ALLOW_ORIGIN = istr("Access-Control-Allow-Origin")
 ALLOW_CREDENTIALS = istr("Access-Control-Allow-Credentials")
 EXPOSE_HEADERS = istr("Access-Control-Expose-Headers")
-RESPONSE_HEADERS = (
-    ALLOW_ORIGIN,
-    ALLOW_CREDENTIALS,
-    EXPOSE_HEADERS,
-    istr("Access-Control-Allow-Headers"),
-    istr("Access-Control-Allow-Local-Network"),
-    istr("Access-Control-Allow-Methods"),
-    istr("Access-Control-Allow-Private-Network"),
-    istr("Access-Control-Max-Age"),
-)
 VARY = istr("Vary")
 ORIGIN = istr("Origin")
 CONTENT_TYPE = istr("Content-Type")
@@ -92,7 +82,7 @@ class cors(Policy):
     allow_credentials: bool
     max_age: int | None
     everyone: bool = field(compare=False)
-    _known: frozenset[str] = field(compare=False)
+    known: frozenset[str] = field(compare=False)
     _set: OriginSet = field(compare=False)
     _regexes: tuple[re.Pattern[str], ...] = field(compare=False)
     _common: tuple[tuple[istr, str], ...] = field(compare=False)
@@ -134,7 +124,8 @@ class cors(Policy):
         put(self, "max_age", None if age is None else math.ceil(age))
         put(self, "everyone", "*" in texts)
         put(self, "_common", tuple(common))
-        put(self, "_known", frozenset(text for text in texts if "*" not in text))
+        known = () if "*" in texts else (text for text in texts if "*" not in text)
+        put(self, "known", frozenset(known))
         put(self, "_set", OriginSet(text for text in texts if text not in ("*", "null")))
         put(self, "_regexes", _regexes(given))
         put(self, "_arity", arity)
@@ -162,26 +153,21 @@ class cors(Policy):
         """Whether an origin is allowed or not once and for all, with no predicate to be asked."""
         return isinstance(self.origins, tuple)
 
+    @property
+    def plain_origins(self) -> frozenset[str]:
+        """Origins known by heart, where naming them and `Vary` is all that is to be written."""
+        return frozenset() if self._common else self.known
+
     def mark_known(self, request: web.BaseRequest, headers: "CIMultiDict[str]") -> bool:
         """Marks the response to an origin known by heart, or to none; `False` for any other."""
-        lines: Sequence[str] = request.headers.getall(ORIGIN, ())
-        # Two lines are no origin at all, whatever either of them says.
-        known = len(lines) == 1 and lines[0] in self._known
-        if known and len(headers) == 1 and CONTENT_TYPE in headers:
-            headers[VARY] = "Origin"  # as most come from handlers, with nothing to heed
-            headers[ALLOW_ORIGIN] = lines[0]
-            if self._common:
-                headers.extend(self._common)
-            return True
-        if lines and not known and not self.everyone:
-            return False
-        if not headers.keys().isdisjoint(RESPONSE_HEADERS):
-            remove_cors_headers(headers)
+        origin: str | None = "*"
         if not self.everyone:
-            vary_by(headers, "Origin")
-        if lines or self.everyone:
-            headers[ALLOW_ORIGIN] = "*" if self.everyone else lines[0]
-            headers.extend(self._common)
+            lines: Sequence[str] = request.headers.getall(ORIGIN, ())
+            # Two lines are no origin at all, whatever either of them says.
+            origin = lines[0] if len(lines) == 1 and lines[0] in self.known else None
+            if lines and origin is None:
+                return False
+        self._write(headers, origin)
         return True
 
     async def mark(self, request: web.BaseRequest, headers: "CIMultiDict[str]") -> bool:
@@ -195,15 +181,16 @@ class cors(Policy):
             Whether the origin is allowed; without an `Origin` none is.
         """
         origin = await self.allowed_origin(request)
-        for name in {name for name in headers if name[:15].lower() == "access-control-"}:
-            headers.popall(name, None)
-        if origin is not None:
-            headers[ALLOW_ORIGIN] = origin
-            for name, value in self._common:
-                headers[name] = value
+        self._write(headers, origin)
+        return origin is not None
+
+    def _write(self, headers: "CIMultiDict[str]", origin: str | None) -> None:
+        remove_cors_headers(headers)
         if not self.everyone:
             vary_by(headers, "Origin")
-        return origin is not None
+        if origin is not None:
+            headers[ALLOW_ORIGIN] = origin
+            headers.extend(self._common)
 
     async def allowed_origin(self, request: web.BaseRequest) -> str | None:
         """The origin to name in the answer, `"*"`, or `None` where the request's is refused."""
@@ -220,7 +207,7 @@ class cors(Policy):
             return None
         if not isinstance(self.origins, tuple):
             return origin if await self._ask(self.origins, origin, request) else None
-        if origin in self._known or origin in self._set:
+        if origin in self.known or origin in self._set:
             return origin
         return origin if any(regex.fullmatch(origin) for regex in self._regexes) else None
 
@@ -244,8 +231,8 @@ def _is_cancelled() -> bool:
 
 
 def remove_cors_headers(headers: "CIMultiDict[str]") -> None:
-    """Takes out every CORS header."""
-    for name in RESPONSE_HEADERS:
+    """Takes out every CORS header, whoever has set it."""
+    for name in [name for name in headers if name[:15].lower() == "access-control-"]:
         headers.popall(name, None)
 
 

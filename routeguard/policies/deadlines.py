@@ -156,6 +156,8 @@ class Deadline:
     # Defaults stand in the class: few of these are ever changed.
     response: web.StreamResponse | None = None
     """The response that has been begun, if one has."""
+    refusal_logged: bool = False
+    """Whether the log has a word already on the origin that the response is refused to."""
     is_unusual: bool = False
     """Whether more is to be undone than leaving the queues: then `undo` is to be called."""
     timed_out: bool = False
@@ -241,6 +243,8 @@ class Deadline:
                 timer.cancel()
             self._moved = None
         self.timed_out = self._passed is not None and task is not None and task.uncancel() == 0
+        # Its key may soon be another's, and handlers may keep what `deadline` has given them.
+        self.bounds = NO_BOUNDS
 
     def timeout(self) -> HandlerTimeout:
         """The exception for the bound that was passed."""

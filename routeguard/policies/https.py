@@ -10,7 +10,6 @@ from multidict import CIMultiDict, istr
 from yarl import URL
 
 from routeguard.configuration import Faults, shown
-from routeguard.exchange import Exchange
 from routeguard.policies.forwarded import (
     Trusted,
     last_forwarded_proto,
@@ -122,18 +121,11 @@ class https(Policy):
                 return True
         return self.redirect
 
-    def rescheme(self, request: web.Request, exchange: Exchange) -> web.Request:
-        """The request with the scheme that the client used.
-
-        Raises:
-            web.HTTPException: HTTPS is demanded, and the client did not use it.
-        """
-        if self.is_secure(request):
-            exchange.secure = True
-            return request if request.secure else request.clone(scheme="https")
-        if self.redirect and not request.secure:
-            self.demand(request)
-        return request
+    def rescheme(self, request: web.Request) -> web.Request:
+        """The request with the scheme that the client used: itself, or a clone."""
+        if request.secure or not self.is_secure(request):
+            return request
+        return request.clone(scheme="https")
 
     def mark(self, request: web.BaseRequest, headers: "CIMultiDict[str]", *, secure: bool) -> None:
         """Writes `Strict-Transport-Security`, over HTTPS only (RFC 6797, section 7.2)."""

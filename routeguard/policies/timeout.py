@@ -7,8 +7,7 @@ from datetime import timedelta
 from aiohttp import web
 
 from routeguard.configuration import ConfigError, Faults, shown
-from routeguard.exchange import exchange_of
-from routeguard.policies.clocks import CLOCKS
+from routeguard.exchange import deadline_of
 from routeguard.policies.deadlines import Deadline
 from routeguard.policies.seconds import read_seconds
 from routeguard.policy import Policy
@@ -124,9 +123,4 @@ def deadline(request: web.Request) -> RunningDeadline:
         A handle whose `remaining` is `None` where no timeout applies; there `extend` and `lift`
         do nothing.
     """
-    exchange = exchange_of(request)
-    if exchange is not None:
-        return RunningDeadline(exchange.deadline)
-    match_info = request.match_info
-    found = (app[CLOCKS].deadline_of(id(match_info)) for app in match_info.apps if CLOCKS in app)
-    return RunningDeadline(next((one for one in found if one is not None), None))
+    return RunningDeadline(deadline_of(request))

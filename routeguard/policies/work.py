@@ -5,7 +5,7 @@ import logging
 
 from aiohttp import web
 
-from routeguard.exchange import Exchange
+from routeguard.exchange import Exchange, begun_of
 from routeguard.policies.body import abandon_body, close_files, keep_body
 from routeguard.policies.deadlines import Bounds, Deadline, HandlerTimeout
 from routeguard.policies.started import GOING_AWAY, can_be_answered, cut_off
@@ -90,8 +90,8 @@ class ShieldedWork:
         if request.transport is None:
             _report(job, task)  # aiohttp is going to throw the answer away
         late = not task.cancelled() and isinstance(task.exception(), HandlerTimeout)
-        if late and not can_be_answered(request, exchange.response):
-            await cut_off(request, exchange.response, GOING_AWAY)
+        if late and not can_be_answered(request, begun_of(request)):
+            await cut_off(request, begun_of(request), GOING_AWAY)
         return task.result()
 
     def _finished(self, task: "asyncio.Task[web.StreamResponse]") -> None:
