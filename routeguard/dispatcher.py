@@ -73,10 +73,12 @@ class Dispatcher:
                 response.__setitem__(FINISHED, request)
             return response
         asked = request.headers
-        if plan.https is not None and plan.scheme_header in asked:
+        if plan.scheme_header in asked and plan.https is not None:
             clone = plan.https.rescheme(request)
             if clone is not request:
                 return await self._handle_clone(clone, handler, request)
+        if handler is plan.proxy and plan.proxied is not None:
+            handler = plan.proxied
         key = id(match_info)  # which all clones of the request share, and no other request has
         queue = clock.queue
         when = clock.now() + clock.seconds
@@ -88,9 +90,12 @@ class Dispatcher:
             try:
                 response = await handler(request)
             finally:
-                queue.pop(key, None)
-                if clock.unusual or not queue:
+                if clock.unusual:
                     deadline = clock.leave(key)
+                else:  # then nothing else has taken the key out
+                    del queue[key]
+                    if not queue:
+                        clock.disarm()
         except (Exception, asyncio.CancelledError) as error:
             response = await self._answer_failure(request, error, plan, deadline)
         # Others may change their headers as they are prepared, or have been prepared already.

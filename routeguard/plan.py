@@ -25,13 +25,15 @@ from routeguard.policies.https import https
 from routeguard.policies.shield import Shield
 from routeguard.policies.timeout import timeout
 from routeguard.policies.use import Chain, use
-from routeguard.policy import Policy
+from routeguard.policy import Handler, Policy, proxied_by
 from routeguard.resolution import Resolution, positions_of, resolve
 from routeguard.scope import SCOPE, scopes_of
 from routeguard.unrouted import UnroutedMatch
 
 __all__ = ["NOT_OURS", "NO_POLICY", "Plan", "PlanBook"]
 
+NO_HEADER = istr("")
+"""The name that no header has."""
 KEPT_PATHS = 2048
 KEPT_PLANS = 4096
 KEPT_ROUTES = 100_000
@@ -65,8 +67,12 @@ class Plan:
     is_marked_last: bool = False
     """Whether what is put on a returned response stays there: nobody else sees it any more."""
     plain_origins: frozenset[str] = frozenset()
-    scheme_header: istr | None = None
+    scheme_header: istr = NO_HEADER
     """The request header that may change the request's scheme."""
+    proxy: Handler | None = None
+    """The route's handler, where that is a function with policies on it, and the function: to
+    call it through the proxy is no different, but takes longer."""
+    proxied: Handler | None = None
     clock: Clock | None = None
     """For handlers that run under nothing but a bound on the start of their response, or none.
 
@@ -225,7 +231,8 @@ class PlanBook:
             for statement in (applying[use].winners if use in applying else ())
             if isinstance(statement.policy, use)
         ]
-        resource = match_info.route.resource
+        resource, handler = match_info.route.resource, match_info.route.handler
+        proxied = proxied_by(handler)
         answering = policies.get(errors)
         sharing = policies.get(cors)
         secured = policies.get(https)
@@ -240,7 +247,9 @@ class PlanBook:
             hsts=secured if isinstance(secured, https) and secured.hsts is not None else None,
             is_marked_last=is_last,
             plain_origins=sharing.plain_origins if isinstance(sharing, cors) else frozenset(),
-            scheme_header=secured.names[0] if isinstance(secured, https) else None,
+            scheme_header=secured.names[0] if isinstance(secured, https) else NO_HEADER,
+            proxy=None if proxied is handler else handler,
+            proxied=proxied,
             clock=self._ordinary_clock(bounds) if ordinary else None,
             cors=sharing if isinstance(sharing, cors) else None,
             cors_source=chosen[cors].place if cors in chosen else "",

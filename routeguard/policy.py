@@ -26,6 +26,7 @@ __all__ = [
     "kind_of",
     "misuse",
     "policies_of",
+    "proxied_by",
 ]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -146,6 +147,12 @@ class Guarded(Proxy):
             if found is self
             else (Guarded, (self.__wrapped__, self._self_policies))
         )
+
+
+def proxied_by(handler: Handler) -> Handler:
+    """The function that carries policies, without them; a handler without policies is itself."""
+    # A proxy is called as what it wraps.
+    return handler.__wrapped__ if isinstance(handler, Guarded) else handler  # type: ignore[return-value]
 
 
 def is_async(call: Callable[..., object]) -> bool:

@@ -77,6 +77,12 @@ class Clock:
         if when < math.inf:
             self.timer = self.loop.call_at(when, self._ring)
 
+    def disarm(self) -> None:
+        """Leaves no timer behind when the queue is empty."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
     def leave(self, key: int) -> "Deadline | None":
         """Takes a key out for good; the deadline that was made for it, undone, if one was."""
         self.discard(key)
@@ -106,11 +112,9 @@ class Clock:
 
     def discard(self, key: "Deadline | int") -> None:
         """Takes out of the queue, if it is in; the last one out leaves no timer armed."""
-        queue = self.queue
-        queue.pop(key, None)
-        if not queue and self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
+        self.queue.pop(key, None)
+        if not self.queue:
+            self.disarm()
 
     def _ring(self) -> None:
         now = self.now()
