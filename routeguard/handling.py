@@ -28,4 +28,8 @@ else:  # aiohttp before 3.14 keys responses by AppKey
     ResponseKey = getattr(web, "ResponseKey", web.AppKey)
 
 FINISHED = ResponseKey("finished", web.Request)
-"""The request for which nothing is left to be done to a response."""
+"""The request for which nothing is left to be done to a response.
+
+For each request it is set and asked for by the name of the method, `__setitem__`, which spares the
+interpreter a detour.
+"""

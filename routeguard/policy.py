@@ -119,9 +119,17 @@ class Guarded(Proxy):
         super().__init__(wrapped)
         self._self_policies = policies
 
-    __eq__ = object.__eq__
-    __ne__ = object.__ne__
-    __hash__ = object.__hash__
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        return self is not other
+
+    if TYPE_CHECKING:
+
+        def __hash__(self) -> int: ...
+    else:  # aiohttp asks for it at each request, and a call of our own would take as long again
+        __hash__ = object.__hash__
 
     def __get__(self, instance: object, owner: type | None = None) -> object:
         bind = getattr(type(self.__wrapped__), "__get__", None)

@@ -50,6 +50,8 @@ for requirement in sum(project["optional-dependencies"].values(), project["depen
     if bounded is None:
         sys.exit(f"pyproject.toml: {requirement!r} is not of the form 'name>=version'")
     print("{}=={}".format(*bounded.groups()))
+# What aiohttp and yarl bring along, as old as this Python has wheels of it.
+print("multidict==6.0.5")
 PYTHON
 }
 

@@ -197,9 +197,11 @@ async def test_domains_are_told_apart(aiohttp_client: MakeClient) -> None:
     admin = web.Application()
     admin.router.add_put("/", hello)
     setup(admin, cors("https://b.example"))
+    www = web.Application()
+    www.router.add_put("/", hello)
     app = web.Application()
     app.add_domain("admin.example.com", admin)
-    app.router.add_put("/", hello)
+    app.add_domain("www.example.com", www)
     setup(app, cors(ORIGIN))
     client = await aiohttp_client(app)
     for _ in range(3):
