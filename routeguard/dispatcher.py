@@ -76,6 +76,8 @@ class Dispatcher:
         if plan.scheme_header in asked and plan.https is not None:
             clone = plan.https.rescheme(request)
             if clone is not request:
+                exchange = clone[HANDLING] = Handling(plan)
+                exchange.secure = True  # a peer that has gone cannot be asked again
                 return await self._handle_clone(clone, handler, request)
         if handler is plan.proxy and plan.proxied is not None:
             handler = plan.proxied
@@ -110,7 +112,9 @@ class Dispatcher:
             ):
                 headers[VARY] = "Origin"
                 headers[ALLOW_ORIGIN] = lines[0]
-            elif plan.cors is not None and not plan.cors.mark_known(request, headers):
+            elif not (
+                plan.cors is None or response.prepared or plan.cors.mark_known(request, headers)
+            ):
                 await self.hook.examine(request, response, plan)
             response.__setitem__(FINISHED, request)
         return response

@@ -75,7 +75,11 @@ class ResponseHook:
     async def examine(self, request: web.Request, response: web.StreamResponse, plan: Plan) -> None:
         """Marks the response to an origin that is not known by heart, and logs a refused one."""
         assert plan.cors is not None
-        as_handled = request if plan.https is None else plan.https.rescheme(request)
+        exchange = request.get(HANDLING)
+        if exchange is not None and exchange.secure and not request.secure:
+            as_handled = request.clone(scheme="https")
+        else:
+            as_handled = request if plan.https is None else plan.https.rescheme(request)
         if await plan.cors.mark(as_handled, response.headers):
             return
         deadline = self.exchange(request, plan).deadline

@@ -50,7 +50,9 @@ class Preflights:
                 granted = await grant(policy, request, target.method, routed=target.routed)
             except Refusal as refusal:
                 return refuse(policy, request, target.method, target.plan.cors_source, refusal)
-            length = sum(map(len, (path, *origins, *methods, *names)))
+            # Header lines may be many and empty.
+            length = len(question) + sum(map(len, (path, *origins, *methods, *names)))
             if target.is_kept and policy.asks_nobody and length <= LONGEST_KEY:
                 self._grants.put(question, granted)
-        return web.Response(status=204, headers=granted)
+        # Some versions of aiohttp go on to write into what they are given.
+        return web.Response(status=204, headers=granted.copy())

@@ -93,6 +93,8 @@ def is_routed(match_info: web.UrlMappingMatchInfo, method: str) -> bool:
 
 def _goes_by_more_than_path(app: web.Application) -> bool:
     """Whether resources exist that may ask more of a request than its method and path."""
+    if type(app.router) is not web.UrlDispatcher:
+        return True
     for resource in app.router.resources():
         info = resource.get_info()
         if "rule" in info:

@@ -37,7 +37,7 @@ class UnroutedPreflights(web.AbstractResource):
         super().__init__()
         self.known: Bounded[frozenset[str]] = Bounded(0)
         """By path and asked method: the methods that the path routes."""
-        self._route = _Route(hdrs.METH_OPTIONS, _refuse)
+        self._route = _Route(hdrs.METH_ANY, _refuse)
 
     async def resolve(
         self, request: web.Request

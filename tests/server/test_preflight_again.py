@@ -227,3 +227,20 @@ async def test_strict_transport_security_is_on_every_answer(
         status, fields, _ = await ask(client, "/hsts", {"X-Forwarded-Proto": "https"}, "PUT")
         assert status == 204
         assert ("Strict-Transport-Security", "max-age=60") in fields
+
+
+async def test_what_hooks_put_on_an_answer_is_on_no_other(aiohttp_client: MakeClient) -> None:
+    """aiohttp 3.11.8 to 3.11.15 writes into the headers that a response was given."""
+    users = iter(range(10))
+
+    async def note(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.add("X-User", str(next(users)))
+
+    app = web.Application()
+    app.router.add_put("/", hello)
+    setup(app, cors(ORIGIN))
+    app.on_response_prepare.append(note)
+    client = await aiohttp_client(app)
+    answers = [await ask(client, "/", {}, "PUT") for _ in range(3)]
+    seen = [[value for name, value in fields if name == "X-User"] for _, fields, _ in answers]
+    assert seen == [["0"], ["1"], ["2"]]
