@@ -6,7 +6,7 @@ from functools import partial
 from aiohttp import web
 
 from routeguard.exchange import begun_of
-from routeguard.handling import FINISHED, HANDLING, Handling
+from routeguard.handling import AS_HANDLED, FINISHED, HANDLING, Handling
 from routeguard.hook import ResponseHook
 from routeguard.plan import NO_POLICY, NOT_OURS, Plan, PlanBook
 from routeguard.policies.around import enclose
@@ -76,8 +76,6 @@ class Dispatcher:
         if plan.scheme_header in asked and plan.https is not None:
             clone = plan.https.rescheme(request)
             if clone is not request:
-                exchange = clone[HANDLING] = Handling(plan)
-                exchange.secure = True  # a peer that has gone cannot be asked again
                 return await self._handle_clone(clone, handler, request)
         if handler is plan.proxy and plan.proxied is not None:
             handler = plan.proxied
@@ -236,6 +234,7 @@ def _keep_state(clone: web.Request, received: web.Request) -> None:
     """What was stored on a clone, where hooks find it: they see the request that aiohttp made."""
     for key in clone:
         received[key] = clone[key]
+    received[AS_HANDLED] = clone
 
 
 async def _timeout(

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from routeguard.exchange import EXCHANGE, Exchange
+from routeguard.exchange import EXCHANGE, Exchange, RequestKey
 from routeguard.plan import Plan
 
-__all__ = ["FINISHED", "HANDLING", "Handling"]
+__all__ = ["AS_HANDLED", "FINISHED", "HANDLING", "Handling"]
 
 
 class Handling(Exchange):
@@ -21,6 +21,9 @@ class Handling(Exchange):
 
 # Only dispatchers put exchanges there, and only of this class.
 HANDLING: "web.RequestKey[Handling]" = EXCHANGE  # type: ignore[assignment]
+
+AS_HANDLED = RequestKey("as_handled", web.Request)
+"""The clone that handlers saw: a peer that has gone cannot be asked again."""
 
 if TYPE_CHECKING:
     ResponseKey = web.ResponseKey

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from routeguard.handling import FINISHED, HANDLING, Handling
+from routeguard.handling import AS_HANDLED, FINISHED, HANDLING, Handling
 from routeguard.plan import Plan, PlanBook
 from routeguard.policies.deadlines import NO_BOUNDS, Deadline
 from routeguard.policies.preflight import log_refused_origin
@@ -75,10 +75,8 @@ class ResponseHook:
     async def examine(self, request: web.Request, response: web.StreamResponse, plan: Plan) -> None:
         """Marks the response to an origin that is not known by heart, and logs a refused one."""
         assert plan.cors is not None
-        exchange = request.get(HANDLING)
-        if exchange is not None and exchange.secure and not request.secure:
-            as_handled = request.clone(scheme="https")
-        else:
+        as_handled = request.get(AS_HANDLED)
+        if as_handled is None:
             as_handled = request if plan.https is None else plan.https.rescheme(request)
         if await plan.cors.mark(as_handled, response.headers):
             return
