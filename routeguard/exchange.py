@@ -17,8 +17,6 @@ class Exchange:
     Handlers to which nothing out of the ordinary happens are served without one.
     """
 
-    secure: bool = False
-    """Whether a trusted proxy has said that the client came over HTTPS."""
     detached_from: "asyncio.Task[object] | None" = None
     """The request's own task, once shielded work goes on without it: that one may still send."""
     deadline: Deadline | None = None

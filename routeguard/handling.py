@@ -14,6 +14,8 @@ class Handling(Exchange):
     """An exchange, with the plan by which it is handled."""
 
     is_preflight: bool = False
+    secure: bool = False
+    """Whether the client came over HTTPS, where policies ask for it."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan: Plan = plan

@@ -1,20 +1,19 @@
 """What one application states: its rules, its fallbacks, and where it is mounted."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractMatchInfo
 from yarl import URL
 
 from routeguard.policy import Policy
+from routeguard.routeless import RoutelessResource
 from routeguard.rules import RuleIndex
 
 __all__ = ["SCOPE", "Mount", "Scope", "Statement", "scopes_of"]
 
 
-class Mount(web.AbstractResource):
+class Mount(RoutelessResource):
     """Learns under which prefix an application is mounted.
 
     aiohttp tells it only to the resources of a sub-application, through `add_prefix`. This one
@@ -32,24 +31,6 @@ class Mount(web.AbstractResource):
 
     def add_prefix(self, prefix: str) -> None:
         self.prefix = URL.build(path=prefix, encoded=True).path + self.prefix
-
-    def url_for(self, **kwargs: str) -> URL:
-        raise RuntimeError("a mount point has no URL")
-
-    async def resolve(self, request: web.Request) -> "tuple[None, set[str]]":
-        return None, set()
-
-    def get_info(self) -> Any:
-        return {}
-
-    def raw_match(self, path: str) -> bool:
-        return False
-
-    def __iter__(self) -> Iterator[web.AbstractRoute]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,6 @@ aiohttp's way to a 405 costs several times what the answer to a preflight does. 
 for a path; what is found then serves the next preflights of that path.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -12,6 +11,7 @@ from yarl import URL
 
 from routeguard.bounded import Bounded
 from routeguard.policies.preflight import REQUEST_METHOD, is_preflight
+from routeguard.routeless import RoutelessResource
 
 __all__ = ["UnroutedMatch", "UnroutedPreflights"]
 
@@ -30,7 +30,7 @@ class UnroutedMatch(web.UrlMappingMatchInfo):
         return web.HTTPMethodNotAllowed(hdrs.METH_OPTIONS, self._allowed)
 
 
-class UnroutedPreflights(web.AbstractResource):
+class UnroutedPreflights(RoutelessResource):
     """Matches the preflights that are known to have no route; has no routes and no path itself."""
 
     def __init__(self) -> None:
@@ -51,24 +51,6 @@ class UnroutedPreflights(web.AbstractResource):
     @property
     def canonical(self) -> str:
         return "/"  # where the router's walk along a path ends, when nothing else has matched
-
-    def add_prefix(self, prefix: str) -> None:
-        pass
-
-    def url_for(self, **kwargs: str) -> URL:
-        raise RuntimeError("a preflight has no URL")
-
-    def get_info(self) -> Any:
-        return {}
-
-    def raw_match(self, path: str) -> bool:
-        return False
-
-    def __iter__(self) -> Iterator[web.AbstractRoute]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
 
 
 class _Route(web.AbstractRoute):

@@ -154,7 +154,7 @@ class Deadline:
     """The bounds of one task's work, with the cancellation semantics of `asyncio.timeout`.
 
     Passing a bound cancels the task. Whoever runs the work adds the deadline to the clocks of
-    `bounds.running`, takes it out again, and calls `undo` where something `is_unusual`.
+    `bounds.running`, takes it out again, and calls `undo`.
     """
 
     # Defaults stand in the class: few of these are ever changed.
@@ -162,8 +162,6 @@ class Deadline:
     """The response that has been begun, if one has."""
     refusal_logged: bool = False
     """Whether the log has a word already on the origin that the response is refused to."""
-    is_unusual: bool = False
-    """Whether more is to be undone than leaving the queues: then `undo` is to be called."""
     timed_out: bool = False
     """Whether a `CancelledError` that ended the work is ours to turn into a timeout."""
     _passed: Clock | None = None
@@ -187,7 +185,6 @@ class Deadline:
         """A bound has been passed: the task is cancelled, once."""
         if self._passed is None and self.task is not None:
             self._passed = clock
-            self.is_unusual = True
             self.task.cancel()
 
     @property
@@ -209,7 +206,6 @@ class Deadline:
         until = nearest.loop.time() + seconds
         if self._moved is None:
             self._moved = {}
-            self.is_unusual = True
         for clock, when in running:
             if clock is nearest or when < until:
                 self._disarm(clock)
@@ -228,13 +224,12 @@ class Deadline:
         if bounds.start is not None:
             self._disarm(bounds.start)
         if bounds.idle is not None and self._passed is None and watched(response):
-            self.is_unusual = True
             bounds.idle.discard(self)  # its place in the queue is that of the time it is added
             bounds.idle.add(self)
             self._watch(response, bounds.idle)
 
     def undo(self) -> None:
-        """Undoes what was unusual when the work has ended, a cancellation of our own included.
+        """Ends what was more than a place in a queue, a cancellation of our own included.
 
         A `CancelledError` that ended the work is ours if the task's count of cancellations comes
         back to none. Where another was asked for, it does not.

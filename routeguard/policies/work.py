@@ -148,8 +148,7 @@ async def _work(
         finally:
             for clock in bounds.running:
                 clock.discard(limit)
-            if limit.is_unusual:
-                limit.undo()
+            limit.undo()
     except asyncio.CancelledError as error:
         if limit.timed_out:
             raise limit.timeout() from error
