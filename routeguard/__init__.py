@@ -1,29 +1,33 @@
 """Timeout, shield, CORS, error, HTTPS and CSRF policies for each route of an aiohttp app."""
 
 from routeguard.configuration import ConfigError
-from routeguard.explanation import Considered, Explanation, PolicyExplanation, explain
-from routeguard.findings import Finding, check
-from routeguard.installation import setup, shielded_count
 from routeguard.paths import (
     IDEMPOTENT_METHODS,
     NON_IDEMPOTENT_METHODS,
     match_path,
     match_request,
 )
-from routeguard.policies.cors import cors
+from routeguard.policies.cors.policy import cors
 from routeguard.policies.csrf import csrf
-from routeguard.policies.deadlines import HandlerTimeout
-from routeguard.policies.errorcontext import ErrorContext, default_error_handler, error_context
-from routeguard.policies.errors import errors, get_error_response
+from routeguard.policies.errors.context import (
+    ErrorContext,
+    default_error_handler,
+    error_context,
+)
+from routeguard.policies.errors.policy import errors, get_error_response
+from routeguard.policies.errors.problem import ProblemDetails, problem_details
 from routeguard.policies.exempt import exempt
-from routeguard.policies.https import https
-from routeguard.policies.problem import ProblemDetails, problem_details
-from routeguard.policies.shield import shield
-from routeguard.policies.timeout import deadline, timeout
+from routeguard.policies.https.policy import https
+from routeguard.policies.shield.policy import shield
+from routeguard.policies.timeout.policy import deadline, timeout
 from routeguard.policies.use import use
 from routeguard.policy import Policy
-from routeguard.rules import rule
-from routeguard.surveying import Survey, SurveyedRoute, survey
+from routeguard.routes.rules import rule
+from routeguard.running.deadlines import HandlerTimeout
+from routeguard.serving.setup import setup, shielded_count
+from routeguard.telling.check import Finding, check
+from routeguard.telling.explain import Considered, Explanation, PolicyExplanation, explain
+from routeguard.telling.survey import Survey, SurveyedRoute, survey
 
 __all__ = [
     "IDEMPOTENT_METHODS",

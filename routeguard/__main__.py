@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from multidict import CIMultiDict
 
+from routeguard.cli.jsonable import explanation_data, findings_data, survey_data
+from routeguard.cli.loading import TargetError, load_application
 from routeguard.configuration import ConfigError
-from routeguard.explanation import explain
-from routeguard.findings import CODES, check
-from routeguard.jsonable import explanation_data, findings_data, survey_data
-from routeguard.loading import TargetError, load_application
-from routeguard.surveying import SurveyedRoute, survey
+from routeguard.telling.check import CODES, check
+from routeguard.telling.explain import explain
+from routeguard.telling.survey import SurveyedRoute, survey
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -223,7 +223,7 @@ def _check(app: web.Application, options: argparse.Namespace) -> int:
 def _report() -> Any:
     """The module that renders; rich comes with an extra."""
     try:
-        from routeguard import report
+        from routeguard.cli import report
     except ModuleNotFoundError as error:
         raise CommandError(
             f"{error.name} is not installed: pip install 'routeguard[cli]' (--json works without)"

@@ -8,15 +8,15 @@ from aiohttp import web
 from yarl import URL
 
 from routeguard.configuration import ConfigError, Faults, listed, shown
-from routeguard.policies.origins import (
+from routeguard.origins import (
     DEFAULT_PORTS,
     OriginSet,
     read_origin,
     serialised,
     split_origin,
 )
-from routeguard.policies.websocket import is_websocket_handshake
 from routeguard.policy import Handler, Policy
+from routeguard.websocket import is_websocket_handshake
 
 __all__ = ["csrf"]
 

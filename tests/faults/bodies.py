@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from routeguard import Policy, setup
-from routeguard.rules import Rule
+from routeguard.routes.rules import Rule
 from tests.faults.serving import Server, soon
 
 Reader = Callable[[web.Request], Awaitable[object]]

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from routeguard import Policy, cors, errors, https, setup, timeout, use
-from routeguard.policies.clocks import CLOCKS
+from routeguard.running.clocks import CLOCKS
 from tests.faults.messages import request
 from tests.faults.virtual import VirtualLoop, Wire, run_virtually, started
 from tests.server.httpsapp import NOTED

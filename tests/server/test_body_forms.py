@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from routeguard import Policy, errors, rule, setup, shield, timeout, use
-from routeguard.exchange import RequestKey
+from routeguard.running.exchange import RequestKey
 from tests.faults.bodies import BOUNDARY, FILE, multipart
 from tests.faults.messages import request
 from tests.faults.serving import serving, soon

@@ -12,7 +12,7 @@ from aiohttp import web
 
 import routeguard
 from routeguard.__main__ import main
-from routeguard.loading import load_application
+from routeguard.cli.loading import load_application
 from tests.server.commandline import SHOP, TOUR, data, environment, run
 
 MODULE = """

@@ -8,7 +8,7 @@ from pytest_aiohttp import AiohttpClient
 
 from routeguard import cors, errors, exempt, https, problem_details, rule, setup, use
 from routeguard.policy import Handler
-from routeguard.rules import Rule
+from routeguard.routes.rules import Rule
 from tests.server.test_cors_decisions import EVIL, A, B, access_control, ok, vary
 from tests.server.test_cors_preflight import VARY, asking, is_refused
 

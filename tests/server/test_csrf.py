@@ -10,7 +10,7 @@ from pytest_aiohttp import AiohttpClient, AiohttpServer
 
 import routeguard
 from routeguard import cors, csrf, error_context, errors, exempt, https, problem_details, rule
-from routeguard.rules import Rule
+from routeguard.routes.rules import Rule
 from tests.server.rawhttp import PATIENCE, Reply, get, read_reply, talk
 
 PAGE = "https://page.example"

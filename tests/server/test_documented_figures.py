@@ -7,8 +7,11 @@ from types import ModuleType
 
 import pytest
 
-from routeguard import plan, targets
-from routeguard.policies import forwarded, origins, problem
+from routeguard import origins
+from routeguard.policies.errors import problem
+from routeguard.policies.https import forwarded
+from routeguard.serving import plan
+from routeguard.serving import preflight_targets as targets
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

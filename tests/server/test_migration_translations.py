@@ -20,7 +20,7 @@ from routeguard import (
     shield,
     timeout,
 )
-from routeguard.rules import Rule
+from routeguard.routes.rules import Rule
 
 Item = str | re.Pattern[str] | URL
 Urls = Collection[Item] | Mapping[Item, str | Collection[str]]

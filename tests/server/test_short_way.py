@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 
 from routeguard import Policy, cors, deadline, errors, rule, setup, timeout, use
-from routeguard.policies.clocks import CLOCKS
-from routeguard.rules import Rule
+from routeguard.routes.rules import Rule
+from routeguard.running.clocks import CLOCKS
 from tests.faults.messages import request
 from tests.faults.virtual import VirtualLoop, Wire, run_virtually, started
 

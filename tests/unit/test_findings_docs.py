@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from routeguard.findings import CODES, SEVERITIES
+from routeguard.telling.check import CODES, SEVERITIES
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "checks.md"
 TEXT = PAGE.read_text("utf-8")

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 import routeguard
 from routeguard import ConfigError, Finding, check, cors, errors, exempt, rule, shield, timeout, use
 from routeguard.policy import Handler
-from routeguard.rules import Rule
-from routeguard.scope import SCOPE
-from routeguard.startup import unmatched_rules
+from routeguard.routes.rules import Rule
+from routeguard.routes.scope import SCOPE
+from routeguard.serving.startup_checks import unmatched_rules
 
 
 async def page(request: web.Request) -> web.Response:

@@ -19,7 +19,7 @@ from routeguard import (
     timeout,
 )
 from routeguard.policy import Handler, Policy
-from routeguard.rules import Rule
+from routeguard.routes.rules import Rule
 
 
 async def page(request: web.Request) -> web.Response:
@@ -204,7 +204,7 @@ def test_problem_details_without_the_extra_are_mentioned(
     # Taking a package away for one test would need an environment of its own.
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        "routeguard.checks.running.find_spec",
+        "routeguard.telling.checks.running.find_spec",
         lambda name: None if name == "mimeparse" else find(name),
     )
     (finding,) = found(make(policy), "RG501")

@@ -13,7 +13,7 @@ from routeguard import (
     timeout, use,
 )
 from aiohttp.typedefs import Handler
-from routeguard.rules import Rule
+from routeguard.routes.rules import Rule
 
 
 async def one(request: web.Request, *, option: int = 1) -> web.Response:

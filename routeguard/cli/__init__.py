@@ -1,0 +1,1 @@
+"""The command line: loading an application and rendering the answers."""

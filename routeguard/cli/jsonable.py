@@ -1,0 +1,74 @@
+"""What the commands answer, as data for programs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from routeguard.telling.check import Finding
+from routeguard.telling.explain import Explanation, PolicyExplanation
+from routeguard.telling.survey import SurveyedRoute
+
+__all__ = ["explanation_data", "findings_data", "survey_data"]
+
+Data = dict[str, Any]
+
+
+def survey_data(routes: Sequence[SurveyedRoute], kinds: Sequence[str]) -> Data:
+    """`routes --json`."""
+    return {"kinds": list(kinds), "routes": [_route_data(one, kinds) for one in routes]}
+
+
+def _route_data(route: SurveyedRoute, kinds: Sequence[str]) -> Data:
+    return {
+        "methods": list(route.methods),
+        "path": route.path,
+        "relative_path": route.relative_path,
+        "mounts": list(route.mounts),
+        "handler": route.handler,
+        "set_up": route.set_up,
+        "example": route.example,
+        "split_by": list(route.split_by),
+        "policies": {kind: _kind_data(route[kind]) for kind in kinds},
+    }
+
+
+def _kind_data(kind: PolicyExplanation) -> Data:
+    return {
+        "applies": [repr(policy) for policy in kind.policies],
+        "considered": [
+            {"policy": repr(one.policy), "place": one.place, "verdict": one.verdict}
+            for one in kind.considered
+        ],
+        "note": kind.note,
+    }
+
+
+def explanation_data(explanation: Explanation) -> Data:
+    """`explain --json`."""
+    return {
+        "method": explanation.method,
+        "path": explanation.path,
+        "route": explanation.route,
+        "handler": explanation.handler,
+        "status": explanation.status,
+        "policies": {one.kind: _kind_data(one) for one in explanation.kinds},
+        "scheme": explanation.scheme,
+        "cors": explanation.cors,
+        "preflight": explanation.preflight,
+        "notes": list(explanation.notes),
+    }
+
+
+def findings_data(findings: Sequence[Finding]) -> Data:
+    """`check --json`."""
+    return {
+        "findings": [
+            {
+                "code": one.code,
+                "severity": one.severity,
+                "place": one.place,
+                "message": one.message,
+                "remedy": one.remedy,
+            }
+            for one in findings
+        ]
+    }

@@ -1,0 +1,1 @@
+"""`cors`: cross-origin access by the Fetch standard."""

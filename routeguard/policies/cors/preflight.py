@@ -1,0 +1,191 @@
+"""Preflights: which request they ask about, and the answer (Fetch, section 3.2.2 and 4.8)."""
+
+import asyncio
+import logging
+
+from aiohttp import web
+from multidict import CIMultiDict, istr
+
+from routeguard.policies.cors.fields import TOKEN
+from routeguard.policies.cors.policy import (
+    ALLOW_CREDENTIALS,
+    ALLOW_ORIGIN,
+    ORIGIN,
+    VARY,
+    cors,
+)
+from routeguard.quoting import quoted
+
+__all__ = [
+    "REQUEST_HEADERS",
+    "REQUEST_METHOD",
+    "Refusal",
+    "grant",
+    "is_preflight",
+    "judge",
+    "log_refused_origin",
+    "refuse",
+]
+
+REQUEST_METHOD = istr("Access-Control-Request-Method")
+REQUEST_HEADERS = istr("Access-Control-Request-Headers")
+ALLOW_METHODS = istr("Access-Control-Allow-Methods")
+ALLOW_HEADERS = istr("Access-Control-Allow-Headers")
+MAX_AGE = istr("Access-Control-Max-Age")
+
+SAFELISTED_METHODS = frozenset({"GET", "HEAD", "POST"})
+VARY_PREFLIGHT = "Access-Control-Request-Method, Access-Control-Request-Headers"
+
+logger: logging.Logger = logging.getLogger("routeguard.cors")
+
+
+def is_preflight(request: web.BaseRequest) -> bool:
+    """Whether an OPTIONS request asks on behalf of another (Fetch, CORS-preflight request)."""
+    return ORIGIN in request.headers and REQUEST_METHOD in request.headers
+
+
+class Refusal(Exception):
+    """Why a cross-origin request is refused."""
+
+
+async def judge(
+    policy: cors, request: web.BaseRequest, method: str, *, routed: bool
+) -> "CIMultiDict[str]":
+    """The headers that grant what a preflight asks for.
+
+    Args:
+        policy: that of the route which the real request would reach.
+        request: the preflight.
+        method: the method it asks about.
+        routed: whether the path routes that method, or nothing at all.
+
+    Raises:
+        Refusal: the origin, the method or a header is not allowed, and which.
+    """
+    origin = await policy.allowed_origin(request)
+    if origin is None:
+        raise Refusal("the origin is not allowed")
+    _check_method(policy, request, method, routed)
+    granted = CIMultiDict[str]()
+    granted[ALLOW_ORIGIN] = origin
+    if policy.allow_credentials:
+        granted[ALLOW_CREDENTIALS] = "true"
+    # Only what was asked for: other methods of the path may have other policies.
+    granted[ALLOW_METHODS] = method
+    if names := _check_headers(policy, request):
+        granted[ALLOW_HEADERS] = names
+    if policy.max_age is not None:
+        granted[MAX_AGE] = str(policy.max_age)
+    return granted
+
+
+def _check_method(policy: cors, request: web.BaseRequest, method: str, routed: bool) -> None:
+    # "*" is a token, and in the answer would grant every method.
+    one = len(request.headers.getall(REQUEST_METHOD)) == 1 and method != "*"
+    if not one or not TOKEN.fullmatch(method):
+        raise Refusal("Access-Control-Request-Method is no method")
+    if method in SAFELISTED_METHODS:
+        return
+    listed = policy.allow_methods
+    if listed is not None and "*" in listed:
+        return
+    if listed is not None and method not in listed:
+        raise Refusal(f"the method {method} is not in allow_methods")
+    if not routed:
+        raise Refusal(f"the path has no method {method}")
+
+
+def _check_headers(policy: cors, request: web.BaseRequest) -> str:
+    lines = request.headers.getall(REQUEST_HEADERS, None)
+    if lines is None:
+        return ""
+    names: dict[str, None] = {}
+    for line in lines:
+        for part in line.split(","):
+            name = part.strip(" \t")
+            if name:
+                # Before lower-casing, which makes ASCII letters of some others.
+                if not TOKEN.fullmatch(name):
+                    raise Refusal(f"the header {name!r} is no header name")
+                names[name.lower()] = None
+    allowed = policy.allow_headers
+    if "*" in allowed:
+        if policy.allow_credentials:
+            return ", ".join(names)
+        # The wildcard does not cover Authorization (Fetch, CORS non-wildcard request-header name).
+        if "authorization" in names:
+            if "authorization" not in allowed:
+                raise Refusal("the header authorization is not in allow_headers, beside '*'")
+            return "*, authorization"
+        return "*"
+    for name in names:
+        if name not in allowed:
+            raise Refusal(f"the header {name} is not in allow_headers")
+    return ", ".join(names)
+
+
+async def grant(
+    policy: cors, request: web.BaseRequest, method: str, *, routed: bool
+) -> "CIMultiDict[str]":
+    """All headers of the 204 that grants what a preflight asks for.
+
+    Args:
+        policy: as for `judge`.
+        request: as for `judge`.
+        method: as for `judge`.
+        routed: as for `judge`.
+
+    Raises:
+        Refusal: as for `judge`.
+    """
+    headers = await judge(policy, request, method, routed=routed)
+    headers[VARY] = _vary(policy)
+    return headers
+
+
+def refuse(
+    policy: cors, request: web.BaseRequest, method: str, source: str, refusal: Refusal
+) -> web.Response:
+    """The 403 for what is not granted, with no CORS header at all.
+
+    Args:
+        policy: as for `judge`.
+        request: as for `judge`.
+        method: as for `judge`.
+        source: where the policy is stated, for the log.
+        refusal: why it is refused.
+    """
+    log_refusal(request, method, source, str(refusal))
+    debugging = asyncio.get_running_loop().get_debug()
+    text = f"CORS preflight refused: {refusal} (policy: {source})\n" if debugging else None
+    return web.Response(status=403, headers={VARY: _vary(policy)}, text=text)
+
+
+def _vary(policy: cors) -> str:
+    return VARY_PREFLIGHT if policy.everyone else f"Origin, {VARY_PREFLIGHT}"
+
+
+def log_refusal(request: web.BaseRequest, method: str, source: str, reason: str) -> None:
+    """One line for a cross-origin request that is refused."""
+    logger.info(
+        "refused '%s': %s %s, by the policy of %s: %s",
+        quoted(", ".join(request.headers.getall(ORIGIN, ()))),
+        quoted(method),
+        quoted(request.path),
+        source,
+        quoted(reason),
+    )
+
+
+def log_refused_origin(request: web.BaseRequest, source: str, *, secure: bool) -> None:
+    """Logs a cross-origin request whose origin is refused; a page's own origin is not one.
+
+    Args:
+        request: the request.
+        source: where the policy is stated.
+        secure: whether a proxy has said that the client came over HTTPS.
+    """
+    lines = request.headers.getall(ORIGIN, ())
+    scheme = "https" if secure else request.scheme
+    if lines and lines != [f"{scheme}://{request.host}"]:
+        log_refusal(request, request.method, source, "the origin is not allowed")

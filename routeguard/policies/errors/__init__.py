@@ -1,0 +1,1 @@
+"""`errors`: what a view raises becomes the right answer."""

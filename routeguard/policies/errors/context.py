@@ -1,0 +1,114 @@
+"""The error being answered: what an error handler may ask of it, and the plain JSON answer."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from routeguard.running.exchange import RequestKey
+
+__all__ = [
+    "ErrorContext",
+    "default_error_handler",
+    "error_context",
+    "remember_error",
+    "status_of",
+    "valid_status",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorContext:
+    """The error that an error handler is to answer.
+
+    Attributes:
+        err: the exception itself.
+        message: its `message`, where it has a text of that name; else `str(err)`.
+        status: the status of the answer: by `errors(on=…)`, by the exception's `status` where
+            that is an int from 400 to 599, 504 for a `TimeoutError`, 500 otherwise.
+        data: its `data`, where it has a mapping of that name; else `{"detail": message}`.
+    """
+
+    err: Exception
+    message: str
+    status: int
+    data: dict[str, object]
+
+
+ERROR = RequestKey("error", tuple[Exception, int])
+NO_ERROR = Exception("no error is being answered")
+AS_TEXT = json.JSONEncoder(default=str).encode
+
+
+def remember_error(request: web.Request, error: Exception, status: int) -> None:
+    """Notes the error and the status of its answer for the error handler."""
+    request[ERROR] = (error, status)
+
+
+@contextmanager
+def error_context(request: web.Request) -> Iterator[ErrorContext]:
+    """The error being answered, inside an error handler::
+
+        async def api_error(request):
+            with error_context(request) as context:
+                return web.json_response(context.data, status=context.status)
+
+    Args:
+        request: the request that the error handler was given.
+
+    Returns:
+        A context manager that yields an `ErrorContext`. Where no error is being answered, its
+        `err` says so and the status is 500.
+    """
+    error, status = request.get(ERROR, (NO_ERROR, 500))
+    yield describe(error, status)
+
+
+def describe(error: Exception, status: int) -> ErrorContext:
+    """The context of an error, as far as its attributes are what their names promise."""
+    given = attribute(error, "message")
+    message = given if isinstance(given, str) and given else str(error)
+    data = attribute(error, "data")
+    if isinstance(data, Mapping) and data:
+        return ErrorContext(error, message, status, dict(data))
+    return ErrorContext(error, message, status, {"detail": message})
+
+
+def attribute(error: BaseException, name: str) -> object:
+    """An attribute of an exception; `None` where it has none, or fails to tell it."""
+    try:
+        found: object = getattr(error, name, None)
+    except Exception:
+        return None
+    return found
+
+
+def valid_status(status: object) -> bool:
+    """Whether a value is the status of an error: an int from 400 to 599."""
+    return isinstance(status, int) and not isinstance(status, bool) and 400 <= status <= 599
+
+
+def status_of(error: BaseException) -> int:
+    """The status with which an exception is answered where nothing maps it to another."""
+    own = attribute(error, "status")
+    if isinstance(own, int) and valid_status(own):
+        return int(own)
+    return 504 if isinstance(error, TimeoutError) else 500
+
+
+async def default_error_handler(request: web.Request) -> web.Response:
+    """Answers `{"detail": "…"}` as JSON, with the status and data of `error_context`.
+
+    It shows the text of *any* exception to the client, as the middleware does from which it is
+    known. Where that may tell too much, use `problem_details`.
+
+    Args:
+        request: the request whose handler failed.
+
+    Returns:
+        The response. Values that JSON does not know are shown as text.
+    """
+    context = describe(*request.get(ERROR, (NO_ERROR, 500)))
+    return web.json_response(context.data, status=context.status, dumps=AS_TEXT)

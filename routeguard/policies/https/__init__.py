@@ -1,0 +1,1 @@
+"""`https`: the scheme behind a proxy, and routes that demand HTTPS."""

@@ -1,0 +1,1 @@
+"""`shield`: handlers that run to their end."""

@@ -1,0 +1,1 @@
+"""`timeout`: bounds on the time of a handler."""

@@ -1,0 +1,1 @@
+"""Which statements apply to a route."""

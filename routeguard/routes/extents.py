@@ -1,0 +1,193 @@
+"""Which paths rules and routes have in common: all, some or none."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import chain, islice, product
+from typing import Literal
+
+from aiohttp import web
+from yarl import URL
+
+from routeguard.routes.dry_run import resolve_now
+from routeguard.routes.resolution import canonical_of
+from routeguard.routes.rules import Pattern, Rule
+from routeguard.routes.scope import Scope
+
+__all__ = ["Extent", "covers", "extent_of", "is_routed_to", "overlap", "typical_paths"]
+
+SEGMENT = r"[^{}/]+"  # what a placeholder without a regex of its own stands for
+PLACEHOLDER = re.compile(r"\{[^{}]*\}")
+LITERAL = re.compile(r"[^\\.^$*+?{}\[\]|()]|\\[^\w\s]")
+EVERYTHING = ("", ".*", ".+")
+VALUES = tuple(
+    "x 1 a1 en 22 333 2000 55555 2000-01 2000-01-01 x/y abcdef01 "
+    "00000000-0000-4000-8000-000000000000".split()
+)
+MOST_TRIED = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The paths of one resource, as the rules of one application see them.
+
+    Attributes:
+        canonical: the canonical pattern, decoded and relative to the application.
+        fixed: what all the paths begin with; all of it, where there is only one.
+        is_single: whether there is only one path.
+        by_segment: whether each placeholder stands for one segment of the path.
+        reached_by: whether a path is routed to the resource.
+    """
+
+    canonical: str
+    fixed: str
+    is_single: bool
+    by_segment: bool
+    reached_by: Callable[[str], bool]
+
+
+def extent_of(match_info: web.UrlMappingMatchInfo, scope: Scope) -> Extent:
+    """The paths of a matched resource, as an application around it sees them."""
+    resource = match_info.route.resource
+    canonical = canonical_of(match_info, scope) or "/"
+    fixed = canonical.partition("{")[0]
+    by_segment = False
+    if isinstance(resource, web.StaticResource):
+        fixed = fixed.rstrip("/") + "/"
+    elif isinstance(resource, web.DynamicResource):
+        pattern = resource.get_info()["pattern"].pattern
+        by_segment = pattern.count("(?P<") == pattern.count(f">{SEGMENT})")
+    elif not isinstance(resource, web.PlainResource):
+        fixed = "/"
+
+    def reached_by(path: str) -> bool:
+        return is_routed_to(match_info, scope.mount.prefix + path)
+
+    single = isinstance(resource, web.PlainResource)
+    return Extent(canonical, fixed, single, by_segment, reached_by)
+
+
+def is_routed_to(match_info: web.UrlMappingMatchInfo, path: str) -> bool:
+    """Whether a decoded path is routed to a matched resource, and to none before it."""
+    method = "GET" if match_info.route.method == "*" else match_info.route.method
+    try:
+        found = resolve_now(match_info.apps[-1], method, URL.build(path=path))
+    except RuntimeError:
+        return True  # a resource that waits for something outside, and might match
+    return found.route.resource is match_info.route.resource
+
+
+def overlap(pattern: Pattern, extent: Extent) -> Literal["all", "some", "none"]:
+    """How many of a resource's paths a pattern matches.
+
+    Slashes that come percent-encoded are left aside; a regex is taken to match some paths where
+    neither can be told.
+    """
+    text = pattern.text
+    match pattern.kind:
+        case "canonical":
+            return "all" if text == extent.canonical else "none"
+        case "exact" if extent.is_single:
+            return "all" if text == extent.canonical else "none"
+        case "exact":
+            reached = text.startswith(extent.fixed) and extent.reached_by(text)
+            return "some" if reached else "none"
+        case "prefix":
+            if extent.fixed.startswith(f"{text}/"):
+                return "all"
+            return "some" if _can_begin(extent, f"{text}/") else "none"
+        case _:
+            return _overlap_of_regex(pattern, extent)
+
+
+def _overlap_of_regex(pattern: Pattern, extent: Extent) -> Literal["all", "some", "none"]:
+    assert pattern.regex is not None
+    if extent.is_single:
+        return "all" if pattern.regex.match(extent.canonical) else "none"
+    head, rest = _literal_head(pattern.regex)
+    if extent.fixed.startswith(head):
+        return "all" if rest in EVERYTHING else "some"
+    return "some" if _can_begin(extent, head) else "none"
+
+
+def _can_begin(extent: Extent, head: str) -> bool:
+    """Whether some path of a resource may begin with a text that is longer than its fixed part."""
+    if extent.is_single or not head.startswith(extent.fixed):
+        return False
+    if not extent.by_segment:
+        return True
+    asked, own = head.split("/"), extent.canonical.split("/")
+    if len(asked) > len(own):
+        return False
+    whole = zip(asked[:-1], own, strict=False)
+    last = own[len(asked) - 1]
+    return all("{" in mine or theirs == mine for theirs, mine in whole) and (
+        "{" in last or last.startswith(asked[-1])
+    )
+
+
+def _literal_head(regex: re.Pattern[str]) -> tuple[str, str]:
+    """What everything that a regex matches begins with, and the rest of the regex."""
+    text = regex.pattern.removeprefix("^")
+    if regex.flags & (re.IGNORECASE | re.VERBOSE) or "|" in text:
+        return "", text
+    units: list[str] = []
+    end = 0
+    while (found := LITERAL.match(text, end)) is not None:
+        units.append(found[0])
+        end = found.end()
+    if units and text[end : end + 1] in ("*", "?", "{"):
+        end -= len(units.pop())
+    return "".join(unit[-1] for unit in units), text[end:].removesuffix("$")
+
+
+def covers(earlier: Rule, later: Rule) -> bool:
+    """Whether a rule is certain to match every request that another, no exact one, matches."""
+    if earlier.methods is not None and (later.methods is None or later.methods - earlier.methods):
+        return False
+    mine, theirs = earlier.pattern, later.pattern
+    if mine == Pattern("prefix", ""):
+        return True
+    if mine.kind == theirs.kind and mine.kind != "prefix":
+        return (mine.text, mine.regex) == (theirs.text, theirs.regex)
+    begins = {
+        "prefix": f"{theirs.text}/",
+        "canonical": theirs.text.partition("{")[0],
+        "exact": theirs.text,
+        "regex": "" if theirs.regex is None else _literal_head(theirs.regex)[0],
+    }[theirs.kind]
+    if mine.kind == "prefix":
+        return begins.startswith(f"{mine.text}/")
+    if mine.regex is None:
+        return False
+    head, rest = _literal_head(mine.regex)
+    return rest in EVERYTHING and begins.startswith(head) and (rest != ".+" or begins != head)
+
+
+def typical_paths(match_info: web.UrlMappingMatchInfo) -> list[str]:
+    """Some decoded paths that a resource matches; its canonical pattern, for want of any."""
+    resource = match_info.route.resource
+    if resource is None:
+        return ["/"]
+    canonical = URL.build(path=resource.canonical or "/", encoded=True).path
+    if isinstance(resource, web.StaticResource):
+        return [f"{canonical.rstrip('/')}/{value}" for value in VALUES]
+    if not isinstance(resource, web.DynamicResource):
+        return [canonical]
+    pattern = resource.get_info()["pattern"]
+    # A placeholder such as {period:week|year} names the values itself.
+    values = [*VALUES, *re.findall(r"\w[\w.-]*", PLACEHOLDER.sub("", pattern.pattern))]
+    fixed = PLACEHOLDER.split(canonical)
+    count = len(fixed) - 1
+
+    def routed(choices: Iterable[tuple[str, ...]]) -> list[str]:
+        filled = (
+            "".join(chain.from_iterable(zip(fixed, (*some, ""), strict=True))) for some in choices
+        )
+        return [path for path in filled if pattern.fullmatch(path)]
+
+    return (
+        routed((value,) * count for value in values)
+        or routed(islice(product(values, repeat=count), MOST_TRIED))
+        or [canonical]
+    )

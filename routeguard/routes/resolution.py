@@ -1,0 +1,188 @@
+"""Decorators, rules and fallbacks become one decision for each kind of policy.
+
+What serves requests, what `explain` tells and what the command line shows all come from here.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aiohttp import web
+from aiohttp.abc import AbstractMatchInfo
+from yarl import URL
+
+from routeguard.paths import relative_path
+from routeguard.policies.exempt import exempt
+from routeguard.policies.order import order_of
+from routeguard.policy import Policy, kind_of, policies_of
+from routeguard.routes.scope import Scope, Statement, scopes_of
+
+__all__ = ["Decision", "Resolution", "canonical_of", "positions_of", "resolve"]
+
+Positions = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What applies of one kind of policy.
+
+    Attributes:
+        kind: the kind.
+        winners: the statements that apply, in the order in which they run, outermost first: at
+            most one, but for `use`. Empty where there is none, or none any more (`exempt`).
+        considered: all statements about the kind, nearest first.
+        exempted: the `exempt` that had the last word, where it had.
+    """
+
+    kind: type[Policy]
+    winners: tuple[Statement, ...]
+    considered: tuple[Statement, ...]
+    exempted: Statement | None = None
+
+    @property
+    def policy(self) -> Policy | None:
+        """The policy that applies, of a kind of which one does."""
+        return self.winners[0].policy if self.winners else None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The decisions for one request, in the order in which the kinds nest."""
+
+    decisions: dict[type[Policy], Decision]
+
+    def policy(self, kind: type[Policy]) -> Policy | None:
+        """The policy of a kind, if one applies."""
+        return self.decisions[kind].policy
+
+
+def canonical_of(match_info: AbstractMatchInfo, scope: Scope) -> str | None:
+    """The canonical pattern of the matched resource, relative to an application and decoded."""
+    route = match_info.route if isinstance(match_info, web.UrlMappingMatchInfo) else None
+    resource = None if route is None else route.resource
+    if resource is None:
+        return None
+    path = URL.build(path=resource.canonical, encoded=True).path
+    return path.removeprefix(scope.mount.prefix) or "/"
+
+
+def positions_of(match_info: AbstractMatchInfo, method: str, path: str) -> Positions:
+    """Which rules match a request, for each application around it, the innermost first."""
+    route = match_info.route if isinstance(match_info, web.UrlMappingMatchInfo) else None
+    is_static = route is not None and isinstance(route.resource, web.StaticResource)
+    found = []
+    for scope in scopes_of(match_info):
+        canonical = canonical_of(match_info, scope)
+        seen = relative_path(path, scope.mount.prefix)
+        matched = scope.rules.matching(method, seen, canonical)
+        if is_static:
+            # A static route opens the same file, or lists the same directory, by either spelling.
+            other = seen.rstrip("/") if seen.endswith("/") else f"{seen}/"
+            matched = tuple(sorted({*matched, *scope.rules.matching(method, other, canonical)}))
+        found.append(matched)
+    return tuple(found)
+
+
+def resolve(match_info: web.UrlMappingMatchInfo, method: str, positions: Positions) -> Resolution:
+    """The decision for each kind of policy.
+
+    Args:
+        match_info: the matched route, or that there is none.
+        method: the method asked for.
+        positions: what `positions_of` told for this request.
+    """
+    levels = _on_handler(match_info, method)
+    for scope, matched in zip(scopes_of(match_info), positions, strict=True):
+        levels += [_in_rules(scope, matched), [_as_fallbacks(scope)]]
+    statements = [statement for level in levels for group in level for statement in group]
+    kinds = {kind for statement in statements for kind in _kinds(statement.policy)}
+    return Resolution(
+        {
+            kind: _added_up(kind, levels) if kind.adds_up else _nearest(kind, statements)
+            for kind in order_of(kinds)
+        }
+    )
+
+
+# What is stated together (in one rule, as fallbacks, by one decorator) is a group; the groups of
+# one level stand beside each other, and run in the order in which they are given.
+Group = list[Statement]
+Level = list[Group]
+
+
+def _on_handler(match_info: web.UrlMappingMatchInfo, method: str) -> list[Level]:
+    if match_info.http_exception is not None:
+        return []
+    levels: dict[str, dict[int, Statement]] = {}
+    for place, owner, policy in policies_of(match_info.route.handler, method):
+        # A copied __dict__ shows the same statement twice.
+        level = levels.setdefault(f"{place} {owner}", {})
+        level.setdefault(id(policy), Statement(policy, place, match_info.apps[-1]))
+    return [[[statement] for statement in level.values()] for level in levels.values()]
+
+
+def place_of_rule(scope: Scope, position: int) -> str:
+    """A rule, as the places of statements name it."""
+    of = f" of {scope.mount.prefix}" if scope.mount.prefix else ""
+    return f'rule {position + 1} "{scope.rules.rules[position]}"{of}'
+
+
+def _in_rules(scope: Scope, matched: Iterable[int]) -> Level:
+    return [
+        [
+            Statement(policy, place_of_rule(scope, position), scope.app)
+            for policy in scope.rules.rules[position].policies
+        ]
+        for position in matched
+    ]
+
+
+def _as_fallbacks(scope: Scope) -> Group:
+    of = f" of {scope.mount.prefix}" if scope.mount.prefix else ""
+    return [Statement(policy, f"fallback{of}", scope.app) for policy in scope.fallbacks]
+
+
+def _kinds(policy: Policy) -> frozenset[type[Policy]]:
+    if isinstance(policy, exempt):
+        return policy.kinds | {kind_of(type(value)) for value in policy.values}
+    return frozenset({kind_of(type(policy))})
+
+
+def _nearest(kind: type[Policy], statements: list[Statement]) -> Decision:
+    considered = tuple(one for one in statements if kind in _kinds(one.policy))
+    if considered and isinstance(considered[0].policy, exempt):
+        return Decision(kind, (), considered, considered[0])
+    return Decision(kind, considered[:1], considered)
+
+
+def _added_up(kind: type[Policy], levels: list[Level]) -> Decision:
+    """All statements that no nearer `exempt` takes out; each value once, at its outermost place.
+
+    Values are compared, not hashed: a middleware may be an object without a hash.
+    """
+    considered: list[Statement] = []
+    kept: list[list[Statement]] = []
+    taken_out: list[Policy] = []
+    last_word: Statement | None = None
+    for level in levels:
+        kept.append([])
+        for group in level:
+            about = [statement for statement in group if kind in _kinds(statement.policy)]
+            considered += about
+            exempts = [one for one in about if isinstance(one.policy, exempt)]
+            if last_word is None:
+                kept[-1] += [
+                    one
+                    for one in about
+                    if not isinstance(one.policy, exempt) and one.policy not in taken_out
+                ]
+            for one in exempts:
+                if isinstance(one.policy, exempt):
+                    taken_out += one.policy.values
+                    if last_word is None and kind in one.policy.kinds:
+                        last_word = one
+    winners: list[Statement] = []
+    for level_kept in reversed(kept):
+        for one in level_kept:
+            if all(one.policy != winner.policy for winner in winners):
+                winners.append(one)
+    return Decision(kind, tuple(winners), tuple(considered), last_word)

@@ -1,0 +1,61 @@
+"""What one application states: its rules, its fallbacks, and where it is mounted."""
+
+from dataclasses import dataclass, field
+
+from aiohttp import web
+from aiohttp.abc import AbstractMatchInfo
+from yarl import URL
+
+from routeguard.policy import Policy
+from routeguard.routes.marker_resources import RoutelessResource
+from routeguard.routes.rules import RuleIndex
+
+__all__ = ["SCOPE", "Mount", "Scope", "Statement", "scopes_of"]
+
+
+class Mount(RoutelessResource):
+    """Learns under which prefix an application is mounted.
+
+    aiohttp tells it only to the resources of a sub-application, through `add_prefix`. This one
+    has no routes and a canonical path that no URL walks through, so it takes part in nothing
+    else.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prefix: str = ""
+
+    @property
+    def canonical(self) -> str:
+        return "routeguard"
+
+    def add_prefix(self, prefix: str) -> None:
+        self.prefix = URL.build(path=prefix, encoded=True).path + self.prefix
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scope:
+    """One application that was given to `setup`."""
+
+    app: web.Application
+    rules: RuleIndex
+    fallbacks: tuple[Policy, ...]
+    mount: Mount
+
+
+SCOPE = web.AppKey("scope", Scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A policy, and where it is stated."""
+
+    policy: Policy
+    place: str
+    app: web.Application = field(repr=False)
+
+
+def scopes_of(match_info: AbstractMatchInfo) -> list[Scope]:
+    """The applications around a route that are set up, the innermost first."""
+    found = (app.get(SCOPE) for app in reversed(match_info.apps))
+    return [scope for scope in found if scope is not None]

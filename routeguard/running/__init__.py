@@ -1,0 +1,1 @@
+"""What lives while an application runs or a request is handled."""

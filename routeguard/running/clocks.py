@@ -1,0 +1,42 @@
+"""The clocks of one application: each duration has one, and so one timer of the event loop."""
+
+import asyncio
+
+from aiohttp import web
+
+from routeguard.running.deadlines import Bound, Clock, Deadline
+
+__all__ = ["CLOCKS", "Clocks"]
+
+
+class Clocks:
+    """All clocks of one application, in the event loop that runs it."""
+
+    __slots__ = ("_clocks", "loop")
+
+    def __init__(self) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._clocks: dict[tuple[Bound, float], Clock] = {}
+
+    def start(self) -> None:
+        """Makes ready for one run of the application, in the loop that runs now."""
+        self.loop = asyncio.get_running_loop()
+        self._clocks = {}
+
+    def of(self, bound: Bound, seconds: float) -> Clock:
+        """The clock of all that wait equally long for the same; of infinity, none rings."""
+        clock = self._clocks.get((bound, seconds))
+        if clock is None:
+            clock = Clock(bound, seconds, self.loop or asyncio.get_running_loop())
+            self._clocks[bound, seconds] = clock
+        return clock
+
+    def deadline_of(self, key: int) -> Deadline | None:
+        """The deadline of what has entered one of the clocks under a key and has not left."""
+        for clock in self._clocks.values():
+            if (deadline := clock.deadline_of(key)) is not None:
+                return deadline
+        return None
+
+
+CLOCKS = web.AppKey("clocks", Clocks)

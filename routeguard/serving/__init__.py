@@ -1,0 +1,1 @@
+"""How a request is served: set-up, plans, dispatcher, response hook."""

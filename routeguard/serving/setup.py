@@ -1,0 +1,123 @@
+"""`setup`: the dispatcher and its shutdown put into an application, and its mistakes found."""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from aiohttp import web
+
+from routeguard.configuration import ConfigError, Faults, shown
+from routeguard.policy import Policy
+from routeguard.routes.rules import Rule, RuleIndex, check_policies
+from routeguard.routes.scope import SCOPE, Mount, Scope
+from routeguard.running.clocks import CLOCKS
+from routeguard.seconds import read_seconds
+from routeguard.serving.dispatcher import Dispatcher
+from routeguard.serving.startup_checks import misused_handlers, unmatched_rules
+
+__all__ = ["DISPATCHER", "setup", "shielded_count"]
+
+DISPATCHER = web.AppKey("dispatcher", Dispatcher)
+
+logger: logging.Logger = logging.getLogger("routeguard")
+
+
+def setup(app: web.Application, *entries: Rule | Policy, drain: float | timedelta = 30.0) -> None:
+    """Installs routeguard in an application.
+
+    The dispatcher becomes the outermost of the application's middlewares: an authentication
+    middleware must not answer 401 to a preflight. Call it before the application is served or
+    mounted; routes and middlewares may be added before and after.
+
+    Args:
+        app: the application.
+        entries: rules, which are tried in the order given, and policies, which are the
+            fallbacks for all that no rule or decorator speaks of.
+        drain: for how many seconds shutdown waits for shielded work (int, float or
+            `timedelta`), from its beginning; 0 cancels it at once. Default: 30.
+
+    Raises:
+        ConfigError: an entry is neither rule nor policy, a fallback is stated twice, `drain` is
+            no time; the application is set up already, or is being served or mounted. At
+            start-up: a handler on which a policy was written without its parentheses.
+    """
+    faults = Faults("setup(...)")
+    if not isinstance(app, web.Application):
+        raise ConfigError(f"setup({shown(app)}): the first argument is the web.Application")
+    if SCOPE in app:
+        faults.add("the application is set up already: give all rules and policies to one setup")
+    elif app.frozen or app.pre_frozen:
+        faults.add("the application is served or mounted already: call setup before that")
+    rules = [entry for entry in entries if isinstance(entry, Rule)]
+    fallbacks = [entry for entry in entries if not isinstance(entry, Rule)]
+    check_policies(fallbacks, faults)
+    seconds = read_seconds("drain", drain, faults, none=None, zero=True)
+    faults.raise_any()
+    policies = tuple(entry for entry in fallbacks if isinstance(entry, Policy))
+    _install(app, Scope(app, RuleIndex(rules), policies, Mount()), seconds or 0.0)
+
+
+def _install(app: web.Application, scope: Scope, drain: float) -> None:
+    dispatcher = Dispatcher(app)
+    shutdown = _Shutdown(dispatcher, drain)
+    app[SCOPE] = scope
+    app[DISPATCHER] = dispatcher
+    app[CLOCKS] = dispatcher.clocks
+    app.router.register_resource(scope.mount)
+    app.router.register_resource(dispatcher.unrouted)
+
+    async def start(app: web.Application) -> None:
+        dispatcher.start()
+        if faults := misused_handlers(app):
+            raise ConfigError("routeguard", *faults)
+        for position, rule in unmatched_rules(scope):
+            logger.warning('rule %d "%s" matches no route', position + 1, rule)
+
+    app.middlewares.insert(0, dispatcher.handle)
+    app.on_response_prepare.append(dispatcher.hook.on_response_prepare)
+    # In front of the application's own, cleanup_ctx among them: the database must outlive what
+    # still writes to it.
+    app.on_startup.insert(0, start)
+    app.on_shutdown.insert(0, shutdown.begin)
+    app.on_cleanup.insert(0, shutdown.finish)
+
+
+class _Shutdown:
+    """Waits for shielded work, twice, within one bound.
+
+    At the beginning of shutdown, which is before aiohttp waits for connected clients and before a
+    parent application's cleanup; and before the cleanup, for work that was begun in between.
+    """
+
+    __slots__ = ("_dispatcher", "_drain", "_until")
+
+    def __init__(self, dispatcher: Dispatcher, drain: float) -> None:
+        self._dispatcher = dispatcher
+        self._drain = drain
+        self._until: float | None = None
+
+    async def begin(self, app: web.Application) -> None:
+        self._until = asyncio.get_running_loop().time() + self._drain
+        await self._dispatcher.work.drain(self._until)
+
+    async def finish(self, app: web.Application) -> None:
+        # Where start-up failed, nothing has begun the shutdown.
+        until = self._until or asyncio.get_running_loop().time() + self._drain
+        await self._dispatcher.work.drain(until)
+
+
+def shielded_count(app: web.Application) -> int:
+    """How many shielded handlers of an application run now.
+
+    Args:
+        app: an application given to `setup`; of several within each other, the outermost one.
+
+    Returns:
+        The number, also while the application shuts down.
+
+    Raises:
+        ConfigError: it was not given to `setup`.
+    """
+    if DISPATCHER not in app:
+        raise ConfigError(f"shielded_count({app!r}): the application was not given to setup")
+    return len(app[DISPATCHER].work)

@@ -1,0 +1,148 @@
+"""What is looked for at start-up: decorators that are misused, rules that no route can match."""
+
+import re
+from collections.abc import Iterator
+
+from aiohttp import web
+from yarl import URL
+
+from routeguard.paths import relative_path
+from routeguard.policy import misuse
+from routeguard.routes.dry_run import resolve_now
+from routeguard.routes.rules import Rule
+from routeguard.routes.scope import Scope
+
+__all__ = ["all_routes", "misused_handlers", "unmatched_rules"]
+
+
+Segments = list[re.Pattern[str]]
+
+
+def all_routes(app: web.Application) -> Iterator[web.AbstractRoute]:
+    """The routes of an application and of those mounted in it."""
+    for resource in app.router.resources():
+        yield from resource
+
+
+def misused_handlers(app: web.Application) -> list[str]:
+    """For each route in whose handler's place a policy stands, what to write instead."""
+    return [
+        f"{route.method} {'' if route.resource is None else route.resource.canonical}: {fault}"
+        for route in all_routes(app)
+        if (fault := misuse(route.handler)) is not None
+    ]
+
+
+def unmatched_rules(scope: Scope) -> list[tuple[int, Rule]]:
+    """The exact, canonical and prefix rules that no route can match, with their positions."""
+    if not scope.rules.rules:
+        return []
+    routed = Routed(scope)
+    return [(i, rule) for i, rule in enumerate(scope.rules.rules) if not routed.can_match(rule)]
+
+
+class Routed:
+    """What the routes of an application, and of those mounted in it, can be asked for."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._added: set[int] = set()
+        self._methods: dict[str, set[str]] = {}
+        """The methods of each canonical path, relative to the application."""
+        self._ancestors: set[str] = {""}
+        """Everything below which a path is routed, as far as paths are fixed."""
+        self._open: dict[str, list[Segments | None]] = {}
+        """By what their paths begin with: the segments of dynamic routes, where they are plain."""
+        for route in all_routes(scope.app):
+            if route.resource is not None:
+                self._add(route.resource, route.method)
+
+    def _add(self, resource: web.AbstractResource, method: str) -> None:
+        decoded = URL.build(path=resource.canonical, encoded=True).path
+        canonical = relative_path(decoded, self._scope.mount.prefix)
+        known = self._methods.setdefault(canonical, set())
+        known.add(method)
+        if id(resource) in self._added:
+            return
+        self._added.add(id(resource))
+        fixed = canonical.partition("{")[0]
+        if isinstance(resource, web.StaticResource):
+            fixed = fixed.rstrip("/") + "/"
+        if fixed != canonical:
+            self._open.setdefault(fixed, []).append(_segments(resource, canonical))
+        end = fixed.rfind("/")
+        while end > 0 and fixed[:end] not in self._ancestors:
+            self._ancestors.add(fixed[:end])
+            end = fixed.rfind("/", 0, end)
+
+    def can_match(self, rule: Rule) -> bool:
+        """Whether some request that is routed can be meant; a regex may always."""
+        text = rule.pattern.text
+        match rule.pattern.kind:
+            case "canonical":
+                methods = self._methods.get(text, set())
+                return bool(methods) and (
+                    rule.methods is None or "*" in methods or not methods.isdisjoint(rule.methods)
+                )
+            case "prefix":
+                return text in self._ancestors or any(
+                    _lies_above(text, segments)
+                    for fixed, several in self._open.items()
+                    if f"{text}/".startswith(fixed)
+                    for segments in several
+                )
+            case "exact":
+                return text in self._methods or any(
+                    resolves(self._scope.app, method, self._scope.mount.prefix + text)
+                    for method in sorted(rule.methods or {"GET"})
+                )
+            case _:
+                return True
+
+
+def _segments(resource: web.AbstractResource, canonical: str) -> Segments | None:
+    """What matches each segment of a dynamic route's paths; `None` where that cannot be told."""
+    if type(resource) is not web.DynamicResource:
+        return None
+    parts = re.split(r"(\{[^{}]*\})", resource.canonical)
+    plain = "".join(
+        f"(?P<{part[1:-1]}>[^{{}}/]+)" if part.startswith("{") else re.escape(part)
+        for part in parts
+    )
+    if resource.get_info()["pattern"].pattern != plain:
+        return None  # a placeholder with a regex of its own may take anything
+    return [
+        re.compile(
+            "".join(
+                "[^/]+" if part.startswith("{") else re.escape(part)
+                for part in re.split(r"(\{[^{}]*\})", segment)
+            )
+        )
+        for segment in canonical.split("/")[1:]
+    ]
+
+
+def _lies_above(prefix: str, segments: Segments | None) -> bool:
+    """Whether a path below a prefix can be one of a dynamic route's."""
+    if segments is None:
+        return True
+    parts = prefix.split("/")[1:]
+    return len(parts) < len(segments) and all(
+        segment.fullmatch(part) for segment, part in zip(segments, parts, strict=False)
+    )
+
+
+def resolves(app: web.Application, method: str, path: str) -> bool:
+    """Whether an application routes a path, for whatever method, and by whatever domain."""
+    try:
+        match_info = resolve_now(app, method, URL.build(path=path))
+    except Exception:
+        return True  # a resource or condition of somebody else's that needs a real request
+    error = match_info.http_exception
+    if error is None or error.status != web.HTTPNotFound.status_code:
+        return True
+    return any(
+        resolves(resource.get_info()["app"], method, path)
+        for resource in app.router.resources()
+        if "rule" in resource.get_info()
+    )

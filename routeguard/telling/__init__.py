@@ -1,0 +1,1 @@
+"""What applies and what looks wrong: `explain`, `survey`, `check`."""

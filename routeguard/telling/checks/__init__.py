@@ -1,0 +1,1 @@
+"""What `check` looks for, one module a subject."""
