@@ -17,12 +17,13 @@ Node = Address | Literal["unix"]
 
 LONGEST = 100
 KEPT = 2048
+IPV6 = r"[0-9A-Fa-f.]*+:[0-9A-Fa-f:.]++"  # has a colon at least
 ZONE = r"(?:%[A-Za-z0-9._~%-]{1,40})?"
 PORT = r"(?::(?:[0-9]{1,5}|_[A-Za-z0-9._-]+))?"  # RFC 7239, section 6: a number, or obfuscated
 NODE = re.compile(
-    rf"\[(?P<bracketed>[0-9A-Fa-f:.]+){ZONE}\]{PORT}"
+    rf"\[(?P<bracketed>{IPV6}){ZONE}\]{PORT}"  # only IPv6 stands in brackets
     rf"|(?P<dotted>[0-9.]+){PORT}"
-    rf"|(?P<bare>[0-9A-Fa-f:.]+){ZONE}",
+    rf"|(?P<bare>{IPV6}){ZONE}",
     re.ASCII,
 )
 
@@ -48,10 +49,7 @@ def read_node(text: str) -> Node | None:
     found = NODE.fullmatch(text)
     if found is None:
         return UNIX if text == "unix:" else None
-    bracketed = found["bracketed"]
-    if bracketed is not None and ":" not in bracketed:
-        return None  # only IPv6 addresses stand in brackets
-    return _read_address(bracketed or found["dotted"] or found["bare"])
+    return _read_address(found["bracketed"] or found["dotted"] or found["bare"])
 
 
 @lru_cache(maxsize=KEPT)

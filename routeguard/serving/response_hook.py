@@ -51,7 +51,7 @@ class ResponseHook:
         exchange = request.get(HANDLING)
         if exchange is None:
             exchange = request[HANDLING] = Handling(plan)
-            exchange.secure = plan.https is not None and plan.https.is_secure(request)
+            exchange.secure = plan.https is not None and plan.https.reported(request) == "https"
         if exchange.deadline is None:
             running = plan.clock and plan.clock.deadline_of(id(request.match_info))
             exchange.deadline = running or Deadline(NO_BOUNDS, None)

@@ -12,6 +12,7 @@ from routeguard.configuration import ConfigError, shown
 from routeguard.policies.cors.policy import cors
 from routeguard.policies.cors.preflight import REQUEST_METHOD, Refusal, judge
 from routeguard.policies.csrf import csrf
+from routeguard.policies.https.decision import reported_scheme
 from routeguard.policies.https.policy import https
 from routeguard.policies.shield.policy import Shield
 from routeguard.policy import Policy, kind_name
@@ -266,7 +267,7 @@ def _preflight(policy: cors, request: web.Request, method: str, *, routed: bool)
 def _scheme(policy: https | None, request: web.Request) -> str:
     if policy is None:
         return "that of the connection"
-    if policy.matching_header(request) is None:
+    if reported_scheme(request.headers, policy.match_headers) != "https":
         return "http" + (", which is redirected or refused" if policy.redirect else "")
     return f"https, if the proxy is among {', '.join(policy.trusted)}"
 

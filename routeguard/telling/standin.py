@@ -6,7 +6,7 @@ from typing import Any
 
 from yarl import URL
 
-from routeguard.policies.https.forwarded import QUOTED, TOKEN
+from routeguard.forwarded import QUOTED, TOKEN
 from routeguard.routes.dry_run import Asked
 
 __all__ = ["StandIn"]
