@@ -17,14 +17,17 @@ from routeguard.policies.errors.context import (
 from routeguard.policies.errors.policy import errors, get_error_response
 from routeguard.policies.errors.problem import ProblemDetails, problem_details
 from routeguard.policies.exempt import exempt
+from routeguard.policies.hosts import HostRefused, hosts
 from routeguard.policies.https.policy import https
+from routeguard.policies.proxied.policy import proxied
 from routeguard.policies.shield.policy import shield
+from routeguard.policies.shield.work import shielded_count
 from routeguard.policies.timeout.policy import deadline, timeout
 from routeguard.policies.use import use
-from routeguard.policy import Policy
+from routeguard.policy import Place, Policy
 from routeguard.routes.rules import rule
 from routeguard.running.deadlines import HandlerTimeout
-from routeguard.serving.setup import setup, shielded_count
+from routeguard.serving.setup import setup
 from routeguard.telling.check import Finding, check
 from routeguard.telling.explain import Considered, Explanation, PolicyExplanation, explain
 from routeguard.telling.survey import Survey, SurveyedRoute, survey
@@ -38,6 +41,8 @@ __all__ = [
     "Explanation",
     "Finding",
     "HandlerTimeout",
+    "HostRefused",
+    "Place",
     "Policy",
     "PolicyExplanation",
     "ProblemDetails",
@@ -53,10 +58,12 @@ __all__ = [
     "exempt",
     "explain",
     "get_error_response",
+    "hosts",
     "https",
     "match_path",
     "match_request",
     "problem_details",
+    "proxied",
     "rule",
     "setup",
     "shield",

@@ -16,6 +16,7 @@ from routeguard.origins import (
     split_origin,
 )
 from routeguard.policy import Handler, Policy
+from routeguard.running.proxies import asked_authority
 from routeguard.websocket import is_websocket_handshake
 
 __all__ = ["csrf"]
@@ -116,11 +117,11 @@ class csrf(Policy):
 def _is_own_host(origin: str, request: web.BaseRequest) -> bool:
     canonical = serialised(origin)
     parts = None if canonical is None else split_origin(canonical)
-    hosts = request.headers.getall("Host", ())
-    if parts is None or len(hosts) != 1:
+    asked = asked_authority(request)
+    if parts is None or asked is None:
         return False
     scheme, host, port = parts
-    own = hosts[0].lower()
+    own = str(asked)
     default = DEFAULT_PORTS.get(scheme)
     written_out = host if default is None else f"{host}:{default}"
     return own == f"{host}:{port}" if port else own in (host, written_out)

@@ -1,16 +1,18 @@
 """`hosts`: only requests for these hosts."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
 
 from aiohttp import web
 from yarl import URL
 
-from routeguard.authorities import Authority, read_authority, target_authority
+from routeguard.authorities import Authority, read_authority
 from routeguard.configuration import Faults, shown
-from routeguard.policy import Handler, Policy
+from routeguard.policy import Bound, Place, Policy
 from routeguard.quoting import quoted
+from routeguard.running.proxies import asked_authority
+from routeguard.running.state import Run, State
 
 __all__ = ["HostRefused", "hosts"]
 
@@ -72,20 +74,42 @@ class hosts(Policy):
         """
         return self._admitted.includes(authority, DEFAULT_PORTS.get(scheme))
 
-    async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Lets a request through to the handler, or raises `HostRefused`."""
-        authority = target_authority(request)
-        if authority is None or not self.admits(authority, request.scheme):
-            self.refuse(request)
-        return await handler(request)
+    def bind(self, place: Place) -> "BoundHosts":
+        """The policy as it serves requests."""
+        return BoundHosts(self, place)
 
-    def refuse(self, request: web.Request) -> None:
-        """Logs a refusal and, unless `report_only`, raises it."""
-        lines = request.headers.getall("Host", ())
-        named = ", ".join(quoted(line) for line in lines[:3]) if lines else "none"
-        does = "would refuse" if self.report_only else "refused"
-        logger.info("%s host %s: %s %s", does, named, request.method, quoted(request.path))
-        if not self.report_only:
+
+class BoundHosts(Bound):
+    """One `hosts` in one run of the application."""
+
+    __slots__ = ("place", "policy")
+
+    def __init__(self, policy: hosts, place: Place) -> None:
+        self.policy: hosts = policy
+        self.place: Place = place
+
+    def link(self, inner: Run) -> Run:
+        """The chain's link: requests for other hosts come no further."""
+        policy = self.policy
+
+        def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
+            authority = asked_authority(request)
+            if authority is None or not policy.admits(authority, request.scheme):
+                self._refuse(request, authority)
+            return inner(request, state)
+
+        return run
+
+    def _refuse(self, request: web.Request, authority: Authority | None) -> None:
+        logger.info(
+            "%s %s: %s %s, by the policy of %s",
+            "would refuse" if self.policy.report_only else "refused",
+            "a request without a host" if authority is None else f"host {authority}",
+            request.method,
+            quoted(request.path),
+            self.place,
+        )
+        if not self.policy.report_only:
             raise HostRefused(text="this host is not served here")
 
 

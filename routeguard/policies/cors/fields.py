@@ -1,11 +1,29 @@
-"""The names that `cors` takes: methods, request headers, response headers."""
+"""The header fields of CORS, and the names that `cors` takes: methods and headers."""
 
 import re
 from collections.abc import Collection
 
+from multidict import CIMultiDict, istr
+
 from routeguard.configuration import Faults, listed, shown
 
-__all__ = ["DEFAULT_ALLOW_HEADERS", "TOKEN", "read_expose_headers", "read_headers", "read_methods"]
+__all__ = [
+    "ALLOW_CREDENTIALS",
+    "ALLOW_ORIGIN",
+    "DEFAULT_ALLOW_HEADERS",
+    "EXPOSE_HEADERS",
+    "ORIGIN",
+    "TOKEN",
+    "read_expose_headers",
+    "read_headers",
+    "read_methods",
+    "remove_cors_headers",
+]
+
+ALLOW_ORIGIN = istr("Access-Control-Allow-Origin")
+ALLOW_CREDENTIALS = istr("Access-Control-Allow-Credentials")
+EXPOSE_HEADERS = istr("Access-Control-Expose-Headers")
+ORIGIN = istr("Origin")
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """A method or field name (RFC 9110, section 5.6.2)."""
@@ -73,3 +91,9 @@ def _names(parameter: str, given: object, example: str, faults: Faults) -> list[
         else:
             faults.add(f"{parameter}: {shown(name)} is no name: write {example}")
     return names
+
+
+def remove_cors_headers(headers: "CIMultiDict[str]") -> None:
+    """Takes out every CORS header, whoever has set it."""
+    for name in [name for name in headers if name[:15].lower() == "access-control-"]:
+        headers.popall(name, None)

@@ -8,11 +8,13 @@ from datetime import timedelta
 from aiohttp import web
 from multidict import CIMultiDict, istr
 
-from routeguard.authorities import target_authority
 from routeguard.configuration import Faults, shown
+from routeguard.internals.request import change_request
 from routeguard.peers import DEFAULT_TRUSTED, Trusted, make_trusted, read_trusted
 from routeguard.policies.https.decision import over_https, reported_scheme
-from routeguard.policy import Policy
+from routeguard.policies.https.serving import BoundHttps
+from routeguard.policy import Place, Policy
+from routeguard.running.proxies import asked_authority
 from routeguard.seconds import read_seconds
 
 __all__ = ["https"]
@@ -102,28 +104,30 @@ class https(Policy):
         given += [] if self.hsts is None else [f"hsts={self.hsts!r}"]
         return f"https({', '.join(given)})"
 
+    def bind(self, place: Place) -> BoundHttps:
+        """The policy as it serves requests."""
+        return BoundHttps(self)
+
     def reported(self, request: web.BaseRequest) -> str | None:
         """The scheme that a trusted proxy reports; `None` where none does."""
         found = reported_scheme(request.headers, self.match_headers)
         # Reading the peer costs more than finding no header.
         return found if found is not None and self._peers.includes(request) else None
 
-    def concerns(self, request: web.BaseRequest) -> bool:
-        """Whether a request may have to be changed or refused; seldom, so it is asked first."""
+    def rescheme(self, request: web.Request) -> web.Request:
+        """The request with the scheme that the client used: itself, changed, or a clone."""
         headers = request.headers
         for name in self.names:
             if name in headers:
-                return True
-        return self.redirect is not False
+                scheme = self.reported(request)
+                if scheme is not None and scheme != request.scheme:
+                    return change_request(request, scheme=scheme)
+                break
+        return request
 
-    def rescheme(self, request: web.Request) -> web.Request:
-        """The request with the scheme that the client used: itself, or a clone."""
-        scheme = self.reported(request)
-        return request if scheme in (None, request.scheme) else request.clone(scheme=scheme)
-
-    def mark(self, request: web.BaseRequest, headers: "CIMultiDict[str]", *, secure: bool) -> None:
+    def write_hsts(self, headers: "CIMultiDict[str]", *, secure: bool) -> None:
         """Writes `Strict-Transport-Security`, over HTTPS only (RFC 6797, section 7.2)."""
-        if self.hsts is not None and (secure or request.secure):
+        if self.hsts is not None and secure:
             headers.setdefault("Strict-Transport-Security", self.hsts)
 
     def demand(self, request: web.BaseRequest) -> None:
@@ -134,7 +138,7 @@ class https(Policy):
         """
         if request.method not in ("GET", "HEAD"):
             raise web.HTTPForbidden(text="this resource is served over HTTPS only")
-        authority = target_authority(request)
+        authority = asked_authority(request)
         if authority is None:
             raise web.HTTPBadRequest(text="Host makes no URL")
         port = None if self.redirect is True else self.redirect

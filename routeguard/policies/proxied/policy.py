@@ -4,17 +4,21 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from aiohttp import web
+from multidict import istr
 
 from routeguard.configuration import Faults, shown
 from routeguard.forwarded import MOST_ENTRIES
 from routeguard.peers import DEFAULT_TRUSTED, EVERYONE, Trusted, make_trusted, read_trusted
 from routeguard.policies.proxied.decision import NOTHING, Reported, report
-from routeguard.policy import Policy
+from routeguard.policies.proxied.serving import BoundProxied
+from routeguard.policy import Place, Policy
 
 __all__ = ["proxied"]
 
-LISTS = ("X-Forwarded-For", "X-Forwarded-Proto")
-HOST_LISTS = ("X-Forwarded-Host", "X-Forwarded-Port")
+ADDRESS_LIST = istr("X-Forwarded-For")
+SCHEME_LIST = istr("X-Forwarded-Proto")
+HOST_LISTS = (istr("X-Forwarded-Host"), istr("X-Forwarded-Port"))
+FORWARDED = istr("Forwarded")
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -96,19 +100,26 @@ class proxied(Policy):
         given += ["host=True"] if self.host else []
         return f"proxied({', '.join(given)})"
 
+    def bind(self, place: Place) -> BoundProxied:
+        """The policy as it serves requests."""
+        return BoundProxied(self)
+
     @property
-    def header_names(self) -> tuple[str, ...]:
-        """The headers that are read."""
+    def scheme_headers(self) -> tuple[str, ...]:
+        """The headers that scheme and host are read from."""
         if self.forwarded:
-            return ("Forwarded",)
-        return (*LISTS, *HOST_LISTS) if self.host else LISTS
+            return (FORWARDED,)
+        return (SCHEME_LIST, *HOST_LISTS) if self.host else (SCHEME_LIST,)
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The headers that are read."""
+        return self.scheme_headers if self.forwarded else (ADDRESS_LIST, *self.scheme_headers)
 
     def reported(self, request: web.BaseRequest) -> Reported:
         """What trusted proxies report of a request; nothing where the peer is not trusted."""
         headers = request.headers
-        if not any(name in headers for name in self.header_names):
-            return NOTHING
-        if not self._peers.includes(request):
+        if not any(name in headers for name in self.headers) or not self._peers.includes(request):
             return NOTHING
         return report(
             headers,
