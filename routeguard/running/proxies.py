@@ -19,10 +19,12 @@ class Proxied:
     Attributes:
         headers: the headers that scheme and host are read from.
         host: the host that proxies reported; `None` where none was taken.
+        scheme: that of a clone, where the request could not be changed; `None` where it was.
     """
 
     headers: tuple[str, ...]
     host: str | None = None
+    scheme: str | None = None
 
 
 def note_proxied(state: State, proxied: Proxied) -> None:

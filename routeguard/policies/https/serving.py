@@ -58,4 +58,7 @@ class BoundHttps(Bound):
         noted = state.noted(self)
         if isinstance(noted, str):
             return noted
-        return (proxied_of(state) is None and self.policy.reported(request)) or request.scheme
+        proxied = proxied_of(state)
+        if proxied is not None:
+            return proxied.scheme or request.scheme
+        return self.policy.reported(request) or request.scheme

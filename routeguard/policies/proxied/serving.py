@@ -51,11 +51,14 @@ class BoundProxied(Bound):
     def _apply(self, request: web.Request, state: State) -> web.Request:
         found = self.policy.reported(request)
         host = found.host
-        note_proxied(
-            state,
-            self._without_host if host is None else Proxied(self._without_host.headers, host),
-        )
+        proxied = self._without_host
+        if host is not None:
+            proxied = Proxied(proxied.headers, host)
+        note_proxied(state, proxied)
         scheme = None if found.scheme == request.scheme else found.scheme
         if scheme is None and host is None and found.remote is None:
             return request
-        return change_request(request, scheme=scheme, host=host, remote=found.remote)
+        seen = change_request(request, scheme=scheme, host=host, remote=found.remote)
+        if seen is not request:
+            note_proxied(state, Proxied(proxied.headers, host, seen.scheme))
+        return seen
