@@ -16,6 +16,8 @@ from typing import Literal
 
 from aiohttp import web
 
+from routeguard.internals.connection import forget_cancelled_drain
+
 __all__ = ["NO_BOUNDS", "Bound", "Bounds", "Clock", "Deadline", "HandlerTimeout"]
 
 Bound = Literal["start", "idle", "total", "limit"]
@@ -196,6 +198,8 @@ class Deadline:
         if self._passed is None and self.task is not None:
             self._passed = clock
             self.task.cancel()
+            if self.response is not None and (request := self.response._req) is not None:
+                forget_cancelled_drain(request)
 
     @property
     def expired(self) -> bool:

@@ -193,6 +193,7 @@ def test_lifting_leaves_the_idle_bound() -> None:
 
 def test_on_uvloop_an_extension_by_next_to_nothing_can_be_asked_about() -> None:
     """uvloop gives a timer of less than half a millisecond a handle that knows no time."""
+
     async def handler(request: web.Request) -> web.Response:
         deadline(request).extend(0.0001)
         return web.json_response(deadline(request).remaining)
