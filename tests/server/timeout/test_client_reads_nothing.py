@@ -134,11 +134,10 @@ def test_a_handler_cancelled_in_write_can_still_write_its_last_words(
 ) -> None:
     async def main() -> None:
         streams = Streams(tmp_path)
-        async with asked_by_one_who_reads_nothing(streams.flood_with_last_words, BOUNDS[bound]) as (
-            _,
-            _,
-            client,
-        ):
+        message = request("GET", "/")
+        async with asked_by_one_who_reads_nothing(
+            streams.flood_with_last_words, BOUNDS[bound], message
+        ) as (_, _, client):
             await soon_readable(client)
             async with asyncio.timeout(5):
                 await soon(streams.ended)
