@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from routeguard.internals.request import GuardedRequest, change_request
-from tests.faults.serving import serving
+from tests.support.serving import serving
 
 Act = Callable[[web.Request], object]
 

@@ -10,8 +10,8 @@ from aiohttp.test_utils import make_mocked_request
 from routeguard import setup, shield, timeout
 from routeguard.internals.reader import guard_body, is_waiting_for_body, keep_body
 from routeguard.internals.writer import guard_writer
-from tests.faults.messages import request
-from tests.faults.serving import serving
+from tests.support.messages import request
+from tests.support.serving import serving
 
 
 class OtherWriter(StreamWriter):
