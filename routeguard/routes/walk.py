@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractView
+from aiohttp.web_app import Application
 from yarl import URL
 
 from routeguard.routes.extents import Extent, extent_of, is_routed_to, overlap, typical_paths
@@ -86,7 +87,7 @@ def _resources(apps: tuple[web.Application, ...], mounts: tuple[str, ...]) -> It
     for resource in apps[-1].router.resources():
         info = resource.get_info()
         inner = info.get("app")
-        if not isinstance(inner, web.Application):
+        if not isinstance(inner, Application):
             yield apps, mounts, resource
         elif "rule" in info:
             domain = info["rule"].get_info().get("domain", info["rule"].canonical)

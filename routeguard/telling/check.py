@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator
 
 from aiohttp import web
+from aiohttp.web_app import Application
 
 from routeguard.configuration import ConfigError, shown
 from routeguard.routes.walk import Walk, walk
@@ -48,7 +49,7 @@ def check(app: web.Application, *, ignore: Collection[str] = ()) -> tuple[Findin
         ConfigError: it is no application, or a code is none.
         ImportError: the extra is not installed.
     """
-    if not isinstance(app, web.Application):
+    if not isinstance(app, Application):
         raise ConfigError(f"check({shown(app)}): the first argument is the web.Application")
     ignored = {ignore} if isinstance(ignore, str) else set(ignore)
     for code in sorted(ignored - CODES.keys()):

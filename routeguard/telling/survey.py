@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from aiohttp import hdrs, web
+from aiohttp.web_app import Application
 
 from routeguard.configuration import ConfigError, shown
 from routeguard.policies.order import order_of
@@ -88,7 +89,7 @@ def survey(app: web.Application) -> Survey:
     Raises:
         ConfigError: it is no application.
     """
-    if not isinstance(app, web.Application):
+    if not isinstance(app, Application):
         raise ConfigError(f"survey({shown(app)}): the argument is the web.Application")
     visits = walk(app).visits
     kinds = order_of({kind for visit in visits for kind in visit.resolution.decisions})
