@@ -16,6 +16,7 @@ __all__ = ["CODES", "SEVERITIES", "Finding", "Severity", "check"]
 CHECKS: tuple[Callable[[Walk], Iterator[Finding]], ...] = (
     rules.rules_without_route,
     rules.rules_shadowed,
+    rules.rules_naming_several,
     decorators.overridden,
     decorators.stated_above_routes,
     decorators.misplaced,

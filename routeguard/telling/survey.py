@@ -25,7 +25,8 @@ class SurveyedRoute:
 
     Attributes:
         methods: the methods; `("*",)` where the route takes every method and all are alike.
-        path: its canonical pattern, decoded: `/users/{id}`.
+        path: its canonical pattern, decoded: `/users/{id}`; its text in full,
+            `/func/{path:saml/.*}`, where other resources share the canonical pattern.
         handler: the handler's name; for a static route its directory.
         mounts: where the applications around it are mounted, outermost first: prefixes, or
             `host` and a domain. Empty in the root application.
@@ -131,7 +132,7 @@ def _as_route(members: list[tuple[Visit, Kinds]], *, alone: bool) -> SurveyedRou
     everything = visit.route.method == hdrs.METH_ANY and not isinstance(visit.route.handler, type)
     return SurveyedRoute(
         methods=("*",) if everything and alone else tuple(methods),
-        path=visit.canonical,
+        path=visit.name,
         handler=_handler(visit.route),
         mounts=visit.mounts,
         set_up=visit.is_set_up,

@@ -129,7 +129,7 @@ def misplaced(walk: Walk) -> Iterator[Finding]:
         if (fault := misuse(visits[0].route.handler)) is not None:
             methods = ",".join(sorted({visit.route.method for visit in visits}, key=method_order))
             what, _, remedy = fault.partition(": write ")
-            place = f"{methods} {visits[0].canonical}"
+            place = f"{methods} {visits[0].name}"
             yield Finding("RG105", "error", place, what, f"write {remedy}")
 
 
@@ -150,7 +150,7 @@ def without_setup(walk: Walk) -> Iterator[Finding]:
             lost.setdefault(visit.match_info.apps, []).append(visit)
     for visits in lost.values():
         where = f" at {visits[0].mounts[-1]}" if visits[0].mounts else ""
-        names = few(f"{visit.method} {visit.canonical}" for visit in visits)
+        names = few(f"{visit.method} {visit.name}" for visit in visits)
         yield Finding(
             "RG106",
             "error",

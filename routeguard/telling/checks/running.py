@@ -55,7 +55,7 @@ def shields_that_guard_nothing(walk: Walk) -> Iterator[Finding]:
                     key = (id(statement.policy), _place_of(statement, visits))
                     found.setdefault(key, []).append(visit)
     for (_, place), visits in found.items():
-        names = few(f"{visit.method} {visit.canonical}" for visit in visits)
+        names = few(f"{visit.method} {visit.name}" for visit in visits)
         yield Finding(
             "RG301",
             "info",

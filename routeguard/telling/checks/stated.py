@@ -41,7 +41,7 @@ def route_place(visits: Iterable[Visit]) -> str:
     """A route, as findings name it: its methods, its path and its handler."""
     several = list(visits)
     methods = ",".join(sorted({visit.method for visit in several}, key=method_order))
-    return f"{methods} {several[0].canonical} ({handler_name(several[0].route.handler)})"
+    return f"{methods} {several[0].name} ({handler_name(several[0].route.handler)})"
 
 
 def few(names: Iterable[str]) -> str:
