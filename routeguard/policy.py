@@ -27,6 +27,7 @@ __all__ = [
     "is_async",
     "kind_name",
     "kind_of",
+    "layers",
     "misuse",
     "policies_of",
     "proxied_by",
@@ -253,7 +254,7 @@ def policies_of(handler: object, method: str) -> list[tuple[str, str, Policy]]:
         where a class does, and policy. The outermost of several decorators comes first.
     """
     found: list[tuple[str, str, Policy]] = []
-    for layer in _layers(handler):
+    for layer in layers(handler):
         if type(layer) is Guarded:
             found.extend(("decorator", "", policy) for policy in layer._self_policies)
         elif isinstance(layer, type):
@@ -270,13 +271,13 @@ def misuse(handler: object) -> str | None:
     Returns:
         What is wrong and what to write instead; `None` where nothing is.
     """
-    for layer in _layers(handler):
+    for layer in layers(handler):
         if isinstance(layer, Policy):
             return _missing_parentheses(layer)
         if isinstance(layer, type) and issubclass(layer, AbstractView):
             for name in hdrs.METH_ALL:
                 member = inspect.getattr_static(layer, name.lower(), None)
-                for inner in _layers(member):
+                for inner in layers(member):
                     if isinstance(inner, Policy):
                         return f"its method {name.lower()}: {_missing_parentheses(inner)}"
     return None
@@ -290,7 +291,7 @@ def _missing_parentheses(policy: Policy) -> str:
     )
 
 
-def _layers(handler: object) -> Iterator[object]:
+def layers(handler: object) -> Iterator[object]:
     """The handler and all that it wraps, outermost first: proxies, decorators, partials, methods.
 
     Somebody else's decorator on top of ours hides the proxy; `functools.wraps` leaves a way in.
@@ -321,7 +322,7 @@ def _view_policies(view: type, method: str) -> Iterator[tuple[str, str, Policy]]
     # A view's methods are found by lower-cased name; METH_ALL keeps "REQUEST" from being one.
     if method in hdrs.METH_ALL:
         member = inspect.getattr_static(view, method.lower(), None)
-        for layer in _layers(member):
+        for layer in layers(member):
             if type(layer) is Guarded:
                 for policy in layer._self_policies:
                     yield "view method", "", policy

@@ -9,6 +9,7 @@ from yarl import URL
 from routeguard.paths import resolved_path
 from routeguard.policy import misuse
 from routeguard.routes.dry_run import resolve_now
+from routeguard.routes.hidden import hidden_faults
 from routeguard.routes.names import names_of
 from routeguard.routes.rules import Rule
 from routeguard.routes.scope import Scope
@@ -26,12 +27,16 @@ def all_routes(app: web.Application) -> Iterator[web.AbstractRoute]:
 
 
 def misused_handlers(app: web.Application) -> list[str]:
-    """For each route in whose handler's place a policy stands, what to write instead."""
-    return [
+    """For each route whose policies no request would meet, what to write instead.
+
+    A policy stands in the handler's place, or a foreign decorator hides it.
+    """
+    misplaced = [
         f"{route.method} {'' if route.resource is None else route.resource.canonical}: {fault}"
         for route in all_routes(app)
         if (fault := misuse(route.handler)) is not None
     ]
+    return misplaced + hidden_faults(all_routes(app))
 
 
 def unmatched_rules(scope: Scope) -> list[tuple[int, Rule]]:

@@ -20,6 +20,7 @@ CHECKS: tuple[Callable[[Walk], Iterator[Finding]], ...] = (
     decorators.overridden,
     decorators.stated_above_routes,
     decorators.misplaced,
+    decorators.hidden,
     decorators.without_setup,
     origins.plain_http_origins,
     origins.public_suffix_wildcards,

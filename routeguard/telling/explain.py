@@ -16,6 +16,7 @@ from routeguard.policies.https.policy import https
 from routeguard.policies.shield.policy import Shield
 from routeguard.policy import Policy, kind_name
 from routeguard.routes.dry_run import resolve_now
+from routeguard.routes.handlers import handler_name
 from routeguard.routes.names import ambiguous, text_of
 from routeguard.routes.resolution import Decision, positions_of, resolve
 from routeguard.routes.scope import SCOPE, Statement
@@ -215,14 +216,6 @@ def _route_name(match_info: web.UrlMappingMatchInfo) -> str | None:
         return None
     shared = ambiguous(match_info.apps[-1].router.resources())
     return text_of(resource) if resource.canonical in shared else resource.canonical
-
-
-def handler_name(handler: object) -> str:
-    """A handler as a person knows it: its module and qualified name, or those of its class."""
-    while (inner := getattr(handler, "__wrapped__", getattr(handler, "func", None))) is not None:
-        handler = inner
-    named = handler if hasattr(handler, "__qualname__") else type(handler)
-    return f"{named.__module__}.{named.__qualname__}"
 
 
 def explain_decision(decision: Decision, method: str) -> PolicyExplanation:

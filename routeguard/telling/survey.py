@@ -10,9 +10,10 @@ from aiohttp.web_app import Application
 from routeguard.configuration import ConfigError, shown
 from routeguard.policies.order import order_of
 from routeguard.policy import kind_name
+from routeguard.routes.handlers import handler_name
 from routeguard.routes.resolution import Decision
 from routeguard.routes.walk import Visit, method_order, place_of_rule, walk
-from routeguard.telling.explain import PolicyExplanation, explain_decision, handler_name
+from routeguard.telling.explain import PolicyExplanation, explain_decision
 
 __all__ = ["Survey", "SurveyedRoute", "survey"]
 

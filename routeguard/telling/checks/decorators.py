@@ -15,12 +15,13 @@ from routeguard.policy import (
     misuse,
     policies_of,
 )
+from routeguard.routes.handlers import bare_handler, handler_name
+from routeguard.routes.hidden import hidden_policies
 from routeguard.routes.walk import Visit, Walk, method_order
-from routeguard.telling.checks.stated import bare_handler, few, route_place
-from routeguard.telling.explain import handler_name
+from routeguard.telling.checks.stated import few, route_place
 from routeguard.telling.finding import Finding
 
-__all__ = ["misplaced", "overridden", "stated_above_routes", "without_setup"]
+__all__ = ["hidden", "misplaced", "overridden", "stated_above_routes", "without_setup"]
 
 
 def overridden(walk: Walk) -> Iterator[Finding]:
@@ -131,6 +132,17 @@ def misplaced(walk: Walk) -> Iterator[Finding]:
             what, _, remedy = fault.partition(": write ")
             place = f"{methods} {visits[0].name}"
             yield Finding("RG105", "error", place, what, f"write {remedy}")
+
+
+def hidden(walk: Walk) -> Iterator[Finding]:
+    """RG108: policies that a foreign decorator hides, which start-up refuses."""
+    groups: dict[tuple[int, str, str], list[Visit]] = {}
+    for visit in walk.visits:
+        for one in hidden_policies(visit.route.handler):
+            key = (id(visit.route.resource), str(one), one.remedy)
+            groups.setdefault(key, []).append(visit)
+    for (_, message, remedy), visits in groups.items():
+        yield Finding("RG108", "error", route_place(visits), message, remedy)
 
 
 def without_setup(walk: Walk) -> Iterator[Finding]:

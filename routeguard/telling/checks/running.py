@@ -8,9 +8,10 @@ from routeguard.policies.errors.problem import ProblemDetails
 from routeguard.policies.https.policy import https
 from routeguard.policies.shield.policy import Shield
 from routeguard.policies.timeout.policy import timeout
+from routeguard.routes.handlers import bare_handler
 from routeguard.routes.scope import Statement
 from routeguard.routes.walk import Visit, Walk
-from routeguard.telling.checks.stated import bare_handler, few, route_place, stated
+from routeguard.telling.checks.stated import few, route_place, stated
 from routeguard.telling.finding import Finding
 
 __all__ = [
