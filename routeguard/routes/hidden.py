@@ -69,7 +69,7 @@ def hidden_policies(handler: object) -> list[Hidden]:
         handler: a route's handler.
     """
     if not isinstance(handler, type):
-        return _below(handler, lambda: [policy for *_, policy in policies_of(handler, "GET")])
+        return _below(handler, lambda: [one.policy for *_, one in policies_of(handler, "GET")])
     found: list[Hidden] = []
     for method in sorted(hdrs.METH_ALL):
         member = inspect.getattr_static(handler, method.lower(), None)
@@ -83,7 +83,7 @@ def hidden_policies(handler: object) -> list[Hidden]:
 
 def _on_method(view: type, method: str) -> list[Policy]:
     # What the class states is farther out, and no substitute for what the method states.
-    return [one for place, _, one in policies_of(view, method) if place == "view method"]
+    return [one.policy for place, _, one in policies_of(view, method) if place == "view method"]
 
 
 def _below(handler: object, stated: Callable[[], Iterable[Policy]]) -> list[Hidden]:
@@ -107,14 +107,14 @@ def _below(handler: object, stated: Callable[[], Iterable[Policy]]) -> list[Hidd
 
 def _stated_on(held: object) -> Iterator[Policy]:
     if type(held) is Guarded:
-        yield from held._self_policies
+        yield from (attached.policy for attached in held._self_policies)
     elif isinstance(held, type):
         seen: set[int] = set()
         for method in sorted(hdrs.METH_ALL):
-            for *_, policy in policies_of(held, method):
-                if id(policy) not in seen:
-                    seen.add(id(policy))
-                    yield policy
+            for *_, attached in policies_of(held, method):
+                if id(attached) not in seen:
+                    seen.add(id(attached))
+                    yield attached.policy
 
 
 def _kinds(policies: Iterable[Policy]) -> frozenset[type[Policy]]:

@@ -12,7 +12,15 @@ from routeguard.routes.names import ambiguous, decoded, text_of
 from routeguard.routes.resolution import Resolution, place_of_rule, positions_of, resolve
 from routeguard.routes.scope import SCOPE, Scope, scopes_of
 
-__all__ = ["METHODS", "Visit", "Walk", "method_order", "place_of_rule", "walk"]
+__all__ = [
+    "METHODS",
+    "Visit",
+    "Walk",
+    "method_order",
+    "place_of_rule",
+    "resources_in",
+    "walk",
+]
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 
@@ -65,7 +73,7 @@ def walk(app: web.Application) -> Walk:
     visits: list[Visit] = []
     scopes: dict[web.Application, Scope] = {}
     shared: dict[web.Application, set[str]] = {}
-    for apps, mounts, resource in _resources((app,), ()):
+    for apps, mounts, resource in resources_in((app,), ()):
         scopes |= {one: one[SCOPE] for one in apps if SCOPE in one}
         if resource is None:
             shared[apps[-1]] = ambiguous(apps[-1].router.resources())
@@ -85,7 +93,18 @@ def method_order(method: str) -> tuple[int, str]:
 Place = tuple[tuple[web.Application, ...], tuple[str, ...], web.AbstractResource | None]
 
 
-def _resources(apps: tuple[web.Application, ...], mounts: tuple[str, ...]) -> Iterator[Place]:
+def resources_in(
+    apps: tuple[web.Application, ...], mounts: tuple[str, ...] = ()
+) -> Iterator[Place]:
+    """The resources of an application and of those mounted in it.
+
+    Args:
+        apps: the application, and those around it, the outermost first.
+        mounts: where they are mounted, but for the outermost.
+
+    Yields:
+        For each application first itself with `None`, then each of its resources.
+    """
     yield apps, mounts, None
     for resource in apps[-1].router.resources():
         info = resource.get_info()
@@ -94,9 +113,9 @@ def _resources(apps: tuple[web.Application, ...], mounts: tuple[str, ...]) -> It
             yield apps, mounts, resource
         elif "rule" in info:
             domain = info["rule"].get_info().get("domain", info["rule"].canonical)
-            yield from _resources((*apps, inner), (*mounts, f"host {domain}"))
+            yield from resources_in((*apps, inner), (*mounts, f"host {domain}"))
         else:
-            yield from _resources((*apps, inner), (*mounts, decoded(info["prefix"])))
+            yield from resources_in((*apps, inner), (*mounts, decoded(info["prefix"])))
 
 
 def _visit(

@@ -15,12 +15,11 @@ from routeguard.policies.csrf import csrf
 from routeguard.policies.https.policy import https
 from routeguard.policies.shield.policy import Shield
 from routeguard.policy import Policy, kind_name
-from routeguard.routes.dry_run import resolve_now
+from routeguard.routes.dry_run import is_routed, resolve_now
 from routeguard.routes.handlers import handler_name
 from routeguard.routes.names import ambiguous, text_of
 from routeguard.routes.resolution import Decision, positions_of, resolve
 from routeguard.routes.scope import SCOPE, Statement
-from routeguard.serving.preflight_targets import is_routed
 from routeguard.telling.standin import StandIn
 
 __all__ = ["Considered", "Explanation", "PolicyExplanation", "explain", "explain_decision"]
