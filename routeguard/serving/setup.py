@@ -4,6 +4,7 @@ import logging
 from datetime import timedelta
 
 from aiohttp import web
+from aiohttp.web_app import Application
 
 from routeguard.configuration import ConfigError, Faults, shown
 from routeguard.internals.probe import probe
@@ -41,7 +42,7 @@ def setup(app: web.Application, *entries: Rule | Policy, drain: float | timedelt
             start-up: a handler on which a policy was written without its parentheses.
     """
     faults = Faults("setup(...)")
-    if not isinstance(app, web.Application):
+    if not isinstance(app, Application):
         raise ConfigError(f"setup({shown(app)}): the first argument is the web.Application")
     if SCOPE in app:
         faults.add("the application is set up already: give all rules and policies to one setup")
