@@ -35,6 +35,7 @@ __all__ = [
     "is_async",
     "kind_name",
     "kind_of",
+    "layers",
     "misuse",
     "policies_of",
     "proxied_by",
@@ -88,9 +89,9 @@ class Policy:
     the alphabetical order of their names. With `innermost = True` they nest inside `shield`, right
     around the handler's work.
 
-    The names `bind`, `handle`, `mark`, `start`, `stop`, `explain`, `findings`, `names_kind`,
-    `on_every_route`, `adds_up` and `innermost` are the base class's: no field of a kind may be
-    called so.
+    The names `bind`, `handle`, `mark`, `start`, `stop`, `covers`, `explain`, `findings`,
+    `finding_codes`, `names_kind`, `on_every_route`, `adds_up` and `innermost` are the base
+    class's: no field of a kind may be called so.
     """
 
     __slots__ = ()
@@ -226,9 +227,9 @@ class Bound:
 
     __slots__ = ()
 
-    def for_method(self, method: str) -> "Bound | None":
-        """What there is to do for requests with a method; `None` where there is nothing."""
-        return self
+    def covers(self, method: str) -> bool:
+        """Whether there is anything to do for requests with a method."""
+        return True
 
     def link(self, inner: Run) -> Run:
         """The chain with this policy around what is inside."""
@@ -386,7 +387,7 @@ def policies_of(handler: object, method: str) -> list[tuple[PlaceKind, str, Atta
         where a class does, and policy. The outermost of several decorators comes first.
     """
     found: list[tuple[PlaceKind, str, Attached]] = []
-    for layer in _layers(handler):
+    for layer in layers(handler):
         if type(layer) is Guarded:
             found.extend(("decorator", "", attached) for attached in layer._self_policies)
         elif isinstance(layer, type):
@@ -403,13 +404,13 @@ def misuse(handler: object) -> str | None:
     Returns:
         What is wrong and what to write instead; `None` where nothing is.
     """
-    for layer in _layers(handler):
+    for layer in layers(handler):
         if isinstance(layer, Policy):
             return _missing_parentheses(layer)
         if isinstance(layer, type) and issubclass(layer, AbstractView):
             for name in hdrs.METH_ALL:
                 member = inspect.getattr_static(layer, name.lower(), None)
-                for inner in _layers(member):
+                for inner in layers(member):
                     if isinstance(inner, Policy):
                         return f"its method {name.lower()}: {_missing_parentheses(inner)}"
     return None
@@ -423,7 +424,7 @@ def _missing_parentheses(policy: Policy) -> str:
     )
 
 
-def _layers(handler: object) -> Iterator[object]:
+def layers(handler: object) -> Iterator[object]:
     """The handler and all that it wraps, outermost first: proxies, decorators, partials, methods.
 
     Somebody else's decorator on top of ours hides the proxy; `functools.wraps` leaves a way in.
@@ -454,7 +455,7 @@ def _view_policies(view: type, method: str) -> Iterator[tuple[PlaceKind, str, At
     # A view's methods are found by lower-cased name; METH_ALL keeps "REQUEST" from being one.
     if method in hdrs.METH_ALL:
         member = inspect.getattr_static(view, method.lower(), None)
-        for layer in _layers(member):
+        for layer in layers(member):
             if type(layer) is Guarded:
                 for attached in layer._self_policies:
                     yield "view method", "", attached

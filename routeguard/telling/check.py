@@ -16,9 +16,11 @@ __all__ = ["CODES", "SEVERITIES", "Finding", "Severity", "check"]
 CHECKS: tuple[Callable[[Walk], Iterator[Finding]], ...] = (
     rules.rules_without_route,
     rules.rules_shadowed,
+    rules.rules_naming_several,
     decorators.overridden,
     decorators.stated_above_routes,
     decorators.misplaced,
+    decorators.hidden,
     decorators.without_setup,
     origins.plain_http_origins,
     origins.public_suffix_wildcards,
