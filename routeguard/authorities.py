@@ -1,12 +1,22 @@
-"""The host and port that a request is for (RFC 9110, section 7.2)."""
+"""The host and port that a request is for (RFC 9110, section 7.2), and its connection's scheme."""
 
 import ipaddress
 import re
 from dataclasses import dataclass
 
+import aiohttp
 from aiohttp import hdrs, web
 
-__all__ = ["Authority", "read_authority", "target_authority"]
+__all__ = [
+    "TARGET_SETS_SCHEME",
+    "Authority",
+    "connection_scheme",
+    "read_authority",
+    "target_authority",
+]
+
+TARGET_SETS_SCHEME: bool = tuple(map(int, re.findall(r"\d+", aiohttp.__version__)[:3])) < (3, 14, 4)
+"""Whether aiohttp takes the scheme of an absolute target, which a client writes, for a request's."""
 
 LONGEST = 300
 LONGEST_NAME = 253  # RFC 1035, section 2.3.4, written with dots and without the root's
@@ -98,3 +108,10 @@ def target_authority(request: web.BaseRequest) -> Authority | None:
         if absolute is not None:
             return read_authority(absolute[1])
     return read_authority(hosts[0])
+
+
+def connection_scheme(request: web.BaseRequest) -> str:
+    """The scheme of a request, unless it is only what a client wrote in an absolute target."""
+    if not TARGET_SETS_SCHEME or request.raw_path.startswith("/"):
+        return request.scheme
+    return "http" if request.get_extra_info("sslcontext") is None else "https"

@@ -303,7 +303,7 @@ def test_a_megabyte_of_addresses_takes_no_time() -> None:
     started = time.process_time()
     assert policy.reported(request).remote == "10.0.0.7"
     assert time.process_time() - started < 0.25
-    request = asked([("Forwarded", "for=10.0.0.7")] * 100_000)
+    request = asked([("Forwarded", ", ".join(["for=10.0.0.7"] * 280))] * 300)
     started = time.process_time()
     assert proxied(CLUSTER, forwarded=True).reported(request).remote == "10.0.0.7"
     assert time.process_time() - started < 0.25

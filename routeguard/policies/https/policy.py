@@ -8,6 +8,7 @@ from datetime import timedelta
 from aiohttp import web
 from multidict import CIMultiDict, istr
 
+from routeguard.authorities import connection_scheme
 from routeguard.configuration import Faults, shown
 from routeguard.internals.request import change_request
 from routeguard.peers import DEFAULT_TRUSTED, Trusted, make_trusted, read_trusted
@@ -117,13 +118,14 @@ class https(Policy):
     def rescheme(self, request: web.Request) -> web.Request:
         """The request with the scheme that the client used: itself, changed, or a clone."""
         headers = request.headers
+        scheme = None
         for name in self.names:
             if name in headers:
                 scheme = self.reported(request)
-                if scheme is not None and scheme != request.scheme:
-                    return change_request(request, scheme=scheme)
                 break
-        return request
+        if scheme is None:
+            scheme = connection_scheme(request)
+        return request if scheme == request.scheme else change_request(request, scheme=scheme)
 
     def write_hsts(self, headers: "CIMultiDict[str]", *, secure: bool) -> None:
         """Writes `Strict-Transport-Security`, over HTTPS only (RFC 6797, section 7.2)."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from routeguard.authorities import connection_scheme
 from routeguard.http import vary_by
 from routeguard.policy import Bound
 from routeguard.running.proxies import proxied_of
@@ -61,4 +62,4 @@ class BoundHttps(Bound):
         proxied = proxied_of(state)
         if proxied is not None:
             return proxied.scheme or request.scheme
-        return self.policy.reported(request) or request.scheme
+        return self.policy.reported(request) or connection_scheme(request)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from routeguard.authorities import connection_scheme
 from routeguard.internals.request import change_request
 from routeguard.policy import Bound
 from routeguard.running.proxies import Proxied, note_proxied, proxied_of
@@ -55,8 +56,8 @@ class BoundProxied(Bound):
         if host is not None:
             proxied = Proxied(proxied.headers, host)
         note_proxied(state, proxied)
-        scheme = None if found.scheme == request.scheme else found.scheme
-        if scheme is None and host is None and found.remote is None:
+        scheme = found.scheme or connection_scheme(request)
+        if scheme == request.scheme and host is None and found.remote is None:
             return request
         seen = change_request(request, scheme=scheme, host=host, remote=found.remote)
         if seen is not request:
