@@ -1,6 +1,7 @@
 """Timeout, shield, CORS, error, HTTPS and CSRF policies for each route of an aiohttp app."""
 
 from routeguard.configuration import ConfigError
+from routeguard.finding import Finding
 from routeguard.paths import (
     IDEMPOTENT_METHODS,
     NON_IDEMPOTENT_METHODS,
@@ -17,7 +18,8 @@ from routeguard.policies.errors.context import (
 from routeguard.policies.errors.policy import errors, get_error_response
 from routeguard.policies.errors.problem import ProblemDetails, problem_details
 from routeguard.policies.exempt import exempt
-from routeguard.policies.hosts import HostRefused, hosts
+from routeguard.policies.hosts.policy import hosts
+from routeguard.policies.hosts.serving import HostRefused
 from routeguard.policies.https.policy import https
 from routeguard.policies.proxied.policy import proxied
 from routeguard.policies.shield.policy import shield
@@ -28,7 +30,7 @@ from routeguard.policy import Place, Policy
 from routeguard.routes.rules import rule
 from routeguard.running.deadlines import HandlerTimeout
 from routeguard.serving.setup import setup
-from routeguard.telling.check import Finding, check
+from routeguard.telling.check import check
 from routeguard.telling.explain import Considered, Explanation, PolicyExplanation, explain
 from routeguard.telling.survey import Survey, SurveyedRoute, survey
 

@@ -18,7 +18,8 @@ from multidict import CIMultiDict
 from routeguard.cli.jsonable import explanation_data, findings_data, survey_data
 from routeguard.cli.loading import TargetError, load_application
 from routeguard.configuration import ConfigError
-from routeguard.telling.check import CODES, check
+from routeguard.telling.check import check
+from routeguard.telling.codes import read_codes
 from routeguard.telling.explain import explain
 from routeguard.telling.survey import SurveyedRoute, survey
 
@@ -86,6 +87,11 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         type=_header,
         help="a further header; may be given several times",
+    )
+    explaining.add_argument(
+        "--peer",
+        metavar="ADDRESS",
+        help="where the connection comes from: a proxy's address, or unix",
     )
 
     checking = _command(
@@ -184,6 +190,7 @@ def _explain(app: web.Application, options: argparse.Namespace) -> int:
                 origin=options.origin,
                 host=options.host,
                 headers=CIMultiDict(options.header),
+                peer=options.peer,
             )
         except RuntimeError as error:  # a resource that only a running server can ask
             raise CommandError(str(error)) from error
@@ -206,11 +213,7 @@ def _without_refusals_logged() -> Iterator[None]:
 
 
 def _check(app: web.Application, options: argparse.Namespace) -> int:
-    ignored = [code.upper() for code in _listed(options.ignore)]
-    for code in ignored:
-        if code not in CODES:
-            raise CommandError(f"--ignore: {code!r} is no code: there are {', '.join(CODES)}")
-    findings = check(app, ignore=ignored)
+    findings = check(app, ignore=read_codes(_listed(options.ignore), "--ignore"))
     if options.json:
         _write(json.dumps(findings_data(findings), indent=2))
     else:

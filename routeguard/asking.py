@@ -1,16 +1,40 @@
 """What policies are asked about themselves, by `explain` and by `check`."""
 
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from aiohttp import web
 
-__all__ = ["Asked", "PlaceKind", "Stated", "StatedRoute", "at_once"]
+from routeguard.addresses import Node
+
+__all__ = ["Asked", "OnlyRunning", "PlaceKind", "Seen", "Stated", "StatedRoute", "at_once"]
 
 T = TypeVar("T")
 
 PlaceKind = Literal["decorator", "view method", "view class", "rule", "fallback"]
+
+
+@dataclass(slots=True)
+class Seen:
+    """How policies farther in, and the handler, would see a request that nobody has sent.
+
+    Policies that change a request change this. What is `None` is as the connection has it, which
+    only a running server can tell.
+
+    Attributes:
+        peer: the other end of the connection, where one was given: an address or `"unix"`.
+        remote: the client's address.
+        scheme: `"http"` or `"https"`.
+        host: the host, where it is not what `Host` says.
+        by_proxied: whether the scheme is settled, so that no further header is read for it.
+    """
+
+    peer: Node | None = None
+    remote: str | None = None
+    scheme: str | None = None
+    host: str | None = None
+    by_proxied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +49,9 @@ class Asked:
         routed: whether the path routes the method; also true where it routes nothing at all.
         place: where the policy is stated: `'rule 3 "/api/*"'`, `"fallback"`, `"decorator"`.
         told: the rows that policies outside this one have told, by name.
+        seen: how the request would be seen, as far as policies outside this one change it.
+        missed: what a policy has read of the request that cannot be told without a server;
+            empty where it has read nothing of the kind.
     """
 
     request: web.BaseRequest
@@ -33,6 +60,12 @@ class Asked:
     routed: bool
     place: str
     told: Mapping[str, str]
+    seen: Seen = field(default_factory=Seen)
+
+    @property
+    def missed(self) -> str:
+        missed: object = getattr(self.request, "missed", "")
+        return missed if isinstance(missed, str) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +83,9 @@ class StatedRoute:
     handler: str
 
     def __str__(self) -> str:
-        return f"{','.join(self.methods)} {self.path}"
+        # aiohttp adds HEAD to every GET; to a reader they are one.
+        named = [one for one in self.methods if one != "HEAD" or "GET" not in self.methods]
+        return f"{','.join(named)} {self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +104,18 @@ class Stated:
     routes: tuple[StatedRoute, ...]
 
 
+class OnlyRunning(RuntimeError):  # it is no fault of anybody's
+    """Something that only a running server can tell."""
+
+    def __init__(self) -> None:
+        super().__init__("only a running server can tell")
+
+
 def at_once(waiting: Coroutine[Any, Any, T]) -> T:
     """The result of a coroutine that waits for nothing outside.
 
     Raises:
-        RuntimeError: it waits for something, so that only a running server can tell.
+        OnlyRunning: it waits for something.
     """
     try:
         waiting.send(None)
@@ -81,4 +123,4 @@ def at_once(waiting: Coroutine[Any, Any, T]) -> T:
         result: T = done.value
         return result
     waiting.close()
-    raise RuntimeError("only a running server can tell")
+    raise OnlyRunning

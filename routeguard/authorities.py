@@ -15,8 +15,10 @@ __all__ = [
     "target_authority",
 ]
 
-TARGET_SETS_SCHEME: bool = tuple(map(int, re.findall(r"\d+", aiohttp.__version__)[:3])) < (3, 14, 4)
-"""Whether aiohttp takes the scheme of an absolute target, which a client writes, for a request's."""
+VERSION = tuple(int(part) for part in re.findall(r"\d+", aiohttp.__version__)[:3])
+
+TARGET_SETS_SCHEME: bool = VERSION < (3, 14, 4)
+"""Whether aiohttp takes the scheme of a request from an absolute target, which a client writes."""
 
 LONGEST = 300
 LONGEST_NAME = 253  # RFC 1035, section 2.3.4, written with dots and without the root's

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from routeguard.telling.check import Finding
+from routeguard.finding import Finding
 from routeguard.telling.explain import Explanation, PolicyExplanation
 from routeguard.telling.survey import SurveyedRoute
 
@@ -51,10 +51,13 @@ def explanation_data(explanation: Explanation) -> Data:
         "handler": explanation.handler,
         "status": explanation.status,
         "policies": {one.kind: _kind_data(one) for one in explanation.kinds},
+        "address": explanation.address,
         "scheme": explanation.scheme,
+        "host": explanation.host,
         "cors": explanation.cors,
         "preflight": explanation.preflight,
         "notes": list(explanation.notes),
+        "rows": [list(row) for row in explanation.rows],
     }
 
 
@@ -68,6 +71,7 @@ def findings_data(findings: Sequence[Finding]) -> Data:
                 "place": one.place,
                 "message": one.message,
                 "remedy": one.remedy,
+                "places": list(one.places),
             }
             for one in findings
         ]

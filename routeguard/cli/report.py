@@ -18,7 +18,7 @@ from routeguard.cli.fitting import (
     short_place,
     widths,
 )
-from routeguard.telling.check import SEVERITIES, Finding
+from routeguard.finding import SEVERITIES, Finding
 from routeguard.telling.explain import Explanation
 from routeguard.telling.survey import SurveyedRoute
 
@@ -245,7 +245,9 @@ def explanation_report(explanation: Explanation) -> Iterator[RenderableType]:
             indent = len(line) - len(line.lstrip())
             told = Text(line.strip(), DIM if indent else "")
             grid.add_row("", Padding(told, (0, 0, 0, indent)))
-    grid.add_row("scheme", Text(explanation.scheme))
+    for name in ("address", "scheme", "host"):
+        for text in (text for one, text in explanation.rows if one == name):
+            grid.add_row(name, Text(text))
     if explanation.cors:
         style = "green" if explanation.cors == "allowed" else "red"
         grid.add_row("origin", Text(explanation.cors, style))

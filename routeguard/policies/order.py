@@ -5,7 +5,7 @@ from collections.abc import Collection
 from routeguard.policies.cors.policy import cors
 from routeguard.policies.csrf import csrf
 from routeguard.policies.errors.policy import errors
-from routeguard.policies.hosts import hosts
+from routeguard.policies.hosts.policy import hosts
 from routeguard.policies.https.policy import https
 from routeguard.policies.proxied.policy import proxied
 from routeguard.policies.shield.policy import Shield

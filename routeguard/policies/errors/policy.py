@@ -2,14 +2,17 @@
 
 import logging
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
 from aiohttp import hdrs, web
 
+from routeguard.asking import Stated
 from routeguard.configuration import Faults, shown
+from routeguard.finding import Finding
 from routeguard.paths import PathItem, match_path
+from routeguard.policies.errors import telling
 from routeguard.policies.errors.context import (
     default_error_handler,
     remember_error,
@@ -68,6 +71,10 @@ class errors(Policy):
             error's, or something that is no exception type.
     """
 
+    finding_codes: ClassVar[Mapping[str, str]] = {
+        "RG501": "problem_details without content negotiation"
+    }
+
     handler: ErrorHandler
     on: tuple[tuple[type[Exception], int | ErrorHandler], ...]
     ignore: tuple[type[Exception], ...]
@@ -108,6 +115,10 @@ class errors(Policy):
         object.__setattr__(self, "ignore", ignored)
         object.__setattr__(self, "_on", by_type)
         object.__setattr__(self, "_arity", arity)
+
+    def findings(self, stated: Stated) -> Iterable[Finding]:
+        """What looks wrong about it."""
+        return telling.findings(self, stated)
 
     def __repr__(self) -> str:
         given = [] if self.handler is default_error_handler else [name_of(self.handler)]

@@ -1,17 +1,23 @@
 """`https`: the request's scheme behind a proxy that terminates TLS, and routes that demand it."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import ClassVar
 
 from aiohttp import web
 from multidict import CIMultiDict, istr
+from yarl import URL
 
-from routeguard.authorities import connection_scheme
+from routeguard.addresses import Node
+from routeguard.asking import Asked, Stated
+from routeguard.authorities import Authority, connection_scheme
 from routeguard.configuration import Faults, shown
+from routeguard.finding import Finding
 from routeguard.internals.request import change_request
 from routeguard.peers import DEFAULT_TRUSTED, Trusted, make_trusted, read_trusted
+from routeguard.policies.https import telling
 from routeguard.policies.https.decision import over_https, reported_scheme
 from routeguard.policies.https.serving import BoundHttps
 from routeguard.policy import Place, Policy
@@ -62,6 +68,8 @@ class https(Policy):
             `redirect` that is neither a bool nor a port, an `hsts` that is no such value.
     """
 
+    finding_codes: ClassVar[Mapping[str, str]] = {"RG401": "https believes everyone"}
+
     match_headers: tuple[tuple[str, str], ...]
     trusted: tuple[str, ...]
     redirect: bool | int
@@ -95,6 +103,14 @@ class https(Policy):
         object.__setattr__(self, "names", tuple(istr(name) for name, _ in headers))
         object.__setattr__(self, "_peers", make_trusted(texts))
 
+    def explain(self, asked: Asked) -> Iterable[tuple[str, str]]:
+        """The scheme that the application would see."""
+        return telling.rows(self, asked)
+
+    def findings(self, stated: Stated) -> Iterable[Finding]:
+        """What looks wrong about it."""
+        return telling.findings(self, stated)
+
     def __repr__(self) -> str:
         given = []
         if self.match_headers != tuple(DEFAULT_HEADERS.items()):
@@ -114,6 +130,10 @@ class https(Policy):
         found = reported_scheme(request.headers, self.match_headers)
         # Reading the peer costs more than finding no header.
         return found if found is not None and self._peers.includes(request) else None
+
+    def trusts(self, peer: Node) -> bool:
+        """Whether a peer's headers are believed."""
+        return peer in self._peers
 
     def rescheme(self, request: web.Request) -> web.Request:
         """The request with the scheme that the client used: itself, changed, or a clone."""
@@ -143,8 +163,13 @@ class https(Policy):
         authority = asked_authority(request)
         if authority is None:
             raise web.HTTPBadRequest(text="Host makes no URL")
-        port = None if self.redirect is True else self.redirect
-        raise web.HTTPPermanentRedirect(over_https(request, authority, port))
+        # Not joined: a path that begins with // would be read as another host.
+        target = f"https://{self.target_of(authority)}{request.rel_url.raw_path_qs}"
+        raise web.HTTPPermanentRedirect(URL(target, encoded=True))
+
+    def target_of(self, authority: Authority) -> Authority:
+        """The host and port that a redirect leads to from one that was asked for."""
+        return over_https(authority, None if self.redirect is True else self.redirect)
 
 
 DEFAULT_TRUSTED_TEXTS = read_trusted(DEFAULT_TRUSTED, Faults("https"))
