@@ -8,14 +8,17 @@ cannot be proxied (aiohttp asks `issubclass` of it), so its policies stand in th
 import functools
 import inspect
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast, final
 
 import wrapt
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractView
 
+from routeguard.asking import Asked, Stated
 from routeguard.configuration import ConfigError, shown
+from routeguard.finding import Finding
 
 __all__ = [
     "Guarded",
@@ -32,6 +35,7 @@ __all__ = [
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 H = TypeVar("H", bound=Callable[..., object])
 
+NO_CODES: Mapping[str, str] = MappingProxyType({})
 VIEW_ATTRIBUTE = "__routeguard_policies__"
 
 
@@ -56,6 +60,9 @@ class Policy:
 
     adds_up: ClassVar[bool] = False
     """Whether all statements of this kind apply to a request, instead of the nearest alone."""
+
+    finding_codes: ClassVar[Mapping[str, str]] = NO_CODES
+    """The codes of what `findings` of this kind finds, each with its title."""
 
     def __call__(self, handler: H) -> H:
         """Decorates a handler (function, method, partial, callable object or `web.View` class).
@@ -83,6 +90,43 @@ class Policy:
             The response.
         """
         return await handler(request)
+
+    def covers(self, method: str) -> bool:
+        """Whether there is anything for this policy to do on requests with a method.
+
+        `explain`, `routes` and `check` ask it. A policy that says no applies to none of them.
+
+        Args:
+            method: the method, in upper case.
+
+        Returns:
+            Whether it applies. Default: to every method.
+        """
+        return True
+
+    def explain(self, asked: Asked) -> Iterable[tuple[str, str]]:
+        """What `explain` tells of this policy for one request, beyond that it applies.
+
+        Args:
+            asked: the request.
+
+        Returns:
+            Rows of a name (`"scheme"`, `"origin"`, `"note"`) and a text of one or several lines.
+            Default: none.
+        """
+        return ()
+
+    def findings(self, stated: Stated) -> Iterable[Finding]:
+        """What looks wrong about this policy where it is stated; `check` asks it.
+
+        Args:
+            stated: where it is stated, and the routes to which it applies.
+
+        Returns:
+            The findings, each with `stated.place` for its place, and a code from
+            `finding_codes`. Default: none.
+        """
+        return ()
 
     def names_kind(self) -> bool:
         """Whether this very value stands for its whole kind, as in `exempt(shield)`."""

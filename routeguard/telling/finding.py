@@ -1,14 +1,8 @@
-"""What a check finds, and the codes by which findings are known."""
+"""The codes by which findings are known."""
 
-from dataclasses import dataclass
-from typing import Literal
+from routeguard.finding import SEVERITIES, Finding, Severity
 
 __all__ = ["CODES", "SEVERITIES", "Finding", "Severity"]
-
-Severity = Literal["error", "warning", "info"]
-
-SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
-"""The severities, the gravest first."""
 
 CODES = {
     "RG101": "a rule that matches no route",
@@ -28,25 +22,3 @@ CODES = {
     "RG501": "problem_details without content negotiation",
 }
 """Each code with its title. A code keeps its meaning for ever."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that `check` found.
-
-    Attributes:
-        code: its stable code, such as `"RG101"`.
-        severity: `"error"`, `"warning"` or `"info"`.
-        place: where: a rule, a fallback, or a route.
-        message: what is wrong, and what comes of it.
-        remedy: what to write instead.
-    """
-
-    code: str
-    severity: Severity
-    place: str
-    message: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.severity} {self.code} {self.place}: {self.message}; {self.remedy}"
