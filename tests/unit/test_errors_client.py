@@ -11,7 +11,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from routeguard import default_error_handler, error_context, errors, problem_details
-from tests.unit.errorrequests import a_request
+from tests.support.requests import a_request
 
 SECRET = "https://ledger.internal/accounts?token=hunter2"
 

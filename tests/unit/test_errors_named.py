@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from routeguard import ConfigError, errors, get_error_response
-from tests.unit.errorrequests import a_request
+from tests.support.requests import a_request
 
 
 async def missing(request: web.Request) -> web.Response:

@@ -11,9 +11,9 @@ from pytest_aiohttp import AiohttpServer
 
 import routeguard
 from routeguard import Policy, errors, get_error_response, problem_details, timeout
-from tests.faults.serving import until
-from tests.server.errorcases import Told
-from tests.server.rawhttp import PATIENCE, get, talk
+from tests.server.errors.cases import Told
+from tests.support.rawhttp import PATIENCE, get, talk
+from tests.support.serving import until
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -11,7 +11,7 @@ from pytest_aiohttp import AiohttpServer
 
 import routeguard
 from routeguard import error_context, errors, get_error_response, problem_details
-from tests.server.rawhttp import PATIENCE, Reply, get, read_reply, talk
+from tests.support.rawhttp import PATIENCE, Reply, get, read_reply, talk
 
 ErrorHandler = Callable[[web.Request, Exception], Awaitable[web.StreamResponse]]
 
