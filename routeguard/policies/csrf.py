@@ -1,5 +1,6 @@
 """`csrf`: cross-origin requests that would change something are refused, without tokens."""
 
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Self
@@ -8,20 +9,21 @@ from aiohttp import web
 from yarl import URL
 
 from routeguard.configuration import ConfigError, Faults, listed, shown
-from routeguard.origins import (
-    DEFAULT_PORTS,
-    OriginSet,
-    read_origin,
-    serialised,
-    split_origin,
-)
+from routeguard.origins import OriginSet, is_of_host, read_origin, serialised
 from routeguard.policy import Handler, Policy
+from routeguard.quoting import quoted
 from routeguard.websocket import is_websocket_handshake
 
-__all__ = ["csrf"]
+__all__ = ["CrossOriginRefused", "csrf"]
+
+logger: logging.Logger = logging.getLogger("routeguard.csrf")
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 SAME_SITE = frozenset({"same-origin", "none"})
+
+
+class CrossOriginRefused(web.HTTPForbidden):
+    """A cross-origin request that `csrf` refuses: 403, with the reason as its text."""
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -32,8 +34,12 @@ class csrf(Policy):
     (RFC 9110, section 9.2.1) pass; a WebSocket handshake is not one of them, since browsers apply
     no CORS to it. Otherwise an `Origin` in `trusted_origins` passes; then `Sec-Fetch-Site`
     decides: `same-origin` and `none` pass, anything else is refused. With neither header the
-    request is no browser's and passes. With `Origin` alone it must equal the request's own host.
-    What is refused gets 403 through the error handler.
+    request is no browser's and passes. With `Origin` alone it must be of the request's own host
+    and port; a default port may be written out on either side, and HTTP and HTTPS are not told
+    apart, since a proxy may end TLS. No other scheme is a browser's own.
+
+    What is refused raises `CrossOriginRefused`, which is answered with 403 through the error
+    handler, and logs one line at INFO on `routeguard.csrf`.
 
     An origin that `cors` allows is not thereby trusted here.
 
@@ -84,10 +90,28 @@ class csrf(Policy):
         return f"csrf(trusted_origins={list(self.trusted_origins)!r})"
 
     async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Lets a request through to the handler, or raises 403."""
-        if (reason := self.refusal(request)) is not None:
-            raise web.HTTPForbidden(text=f"cross-origin request refused: {reason}")
+        """Lets a request through to the handler, or raises `CrossOriginRefused`."""
+        self.demand(request)
         return await handler(request)
+
+    def demand(self, request: web.BaseRequest, source: str = "csrf") -> None:
+        """Raises `CrossOriginRefused` for a request that is refused, and logs it.
+
+        Args:
+            request: the request.
+            source: where the policy is stated, for the log.
+        """
+        if (reason := self.refusal(request)) is None:
+            return
+        logger.info(
+            "refused '%s': %s %s, by the policy of %s: %s",
+            quoted(", ".join(request.headers.getall("Origin", ()))),
+            quoted(request.method),
+            quoted(request.path),
+            source,
+            quoted(reason),
+        )
+        raise CrossOriginRefused(text=f"cross-origin request refused: {reason}")
 
     def trusts(self, origin: str) -> bool:
         """Whether an origin, as a header gives it, is listed in `trusted_origins`."""
@@ -114,13 +138,5 @@ class csrf(Policy):
 
 
 def _is_own_host(origin: str, request: web.BaseRequest) -> bool:
-    canonical = serialised(origin)
-    parts = None if canonical is None else split_origin(canonical)
     hosts = request.headers.getall("Host", ())
-    if parts is None or len(hosts) != 1:
-        return False
-    scheme, host, port = parts
-    own = hosts[0].lower()
-    default = DEFAULT_PORTS.get(scheme)
-    written_out = host if default is None else f"{host}:{default}"
-    return own == f"{host}:{port}" if port else own in (host, written_out)
+    return len(hosts) == 1 and is_of_host(origin, hosts[0])

@@ -6,6 +6,7 @@ import logging
 from aiohttp import web
 from multidict import CIMultiDict, istr
 
+from routeguard.origins import is_of_host
 from routeguard.policies.cors.fields import TOKEN
 from routeguard.policies.cors.policy import (
     ALLOW_CREDENTIALS,
@@ -187,5 +188,6 @@ def log_refused_origin(request: web.BaseRequest, source: str, *, secure: bool) -
     """
     lines = request.headers.getall(ORIGIN, ())
     scheme = "https" if secure else request.scheme
-    if lines and lines != [f"{scheme}://{request.host}"]:
+    own = len(lines) == 1 and is_of_host(lines[0], request.host)
+    if lines and not (own and lines[0].lower().startswith(f"{scheme}:")):
         log_refusal(request, request.method, source, "the origin is not allowed")

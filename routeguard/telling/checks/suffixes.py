@@ -29,16 +29,17 @@ def suffix_list() -> "PublicSuffixList":
 
 def is_public_suffix(host: str) -> bool:
     """Whether anyone may register names under a host: `com`, `co.uk`, `github.io`."""
-    return bool(suffix_list().is_public(host))
+    return bool(suffix_list().is_public(host.removesuffix(".")))
 
 
 def registrable(host: str) -> str | None:
     """The registered domain of a host, `example.com`; `None` where nothing is known of it."""
-    return suffix_list().privatesuffix(host)
+    return suffix_list().privatesuffix(host.removesuffix("."))
 
 
 def is_loopback(host: str) -> bool:
     """Whether a host, or a pattern of it, is the browser's own (Secure Contexts, section 3.1)."""
+    host = host.removesuffix(".")  # the root's
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
