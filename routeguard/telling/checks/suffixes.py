@@ -29,12 +29,12 @@ def suffix_list() -> "PublicSuffixList":
 
 def is_public_suffix(host: str) -> bool:
     """Whether anyone may register names under a host: `com`, `co.uk`, `github.io`."""
-    return bool(suffix_list().is_public(host.removesuffix(".")))
+    return bool(suffix_list().is_public(host))
 
 
 def registrable(host: str) -> str | None:
     """The registered domain of a host, `example.com`; `None` where nothing is known of it."""
-    return suffix_list().privatesuffix(host.removesuffix("."))
+    return suffix_list().privatesuffix(host)
 
 
 def is_loopback(host: str) -> bool:
