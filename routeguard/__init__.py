@@ -8,7 +8,7 @@ from routeguard.paths import (
     match_request,
 )
 from routeguard.policies.cors.policy import cors
-from routeguard.policies.csrf import csrf
+from routeguard.policies.csrf import CrossOriginRefused, csrf
 from routeguard.policies.errors.context import (
     ErrorContext,
     default_error_handler,
@@ -35,6 +35,7 @@ __all__ = [
     "NON_IDEMPOTENT_METHODS",
     "ConfigError",
     "Considered",
+    "CrossOriginRefused",
     "ErrorContext",
     "Explanation",
     "Finding",

@@ -1,6 +1,7 @@
 """`csrf`: cross-origin requests that would change something are refused, without tokens."""
 
-from collections.abc import Collection
+import logging
+from collections.abc import Awaitable, Collection
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -8,20 +9,22 @@ from aiohttp import web
 from yarl import URL
 
 from routeguard.configuration import ConfigError, Faults, listed, shown
-from routeguard.origins import (
-    DEFAULT_PORTS,
-    OriginSet,
-    read_origin,
-    serialised,
-    split_origin,
-)
-from routeguard.policy import Handler, Policy
+from routeguard.origins import OriginSet, is_of_host, read_origin, serialised
+from routeguard.policy import Bound, Place, Policy
+from routeguard.quoting import quoted
+from routeguard.running.state import Run, State
 from routeguard.websocket import is_websocket_handshake
 
-__all__ = ["csrf"]
+__all__ = ["CrossOriginRefused", "csrf"]
+
+logger: logging.Logger = logging.getLogger("routeguard.csrf")
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 SAME_SITE = frozenset({"same-origin", "none"})
+
+
+class CrossOriginRefused(web.HTTPForbidden):
+    """A cross-origin request that `csrf` refuses: 403, with the reason as its text."""
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -32,8 +35,12 @@ class csrf(Policy):
     (RFC 9110, section 9.2.1) pass; a WebSocket handshake is not one of them, since browsers apply
     no CORS to it. Otherwise an `Origin` in `trusted_origins` passes; then `Sec-Fetch-Site`
     decides: `same-origin` and `none` pass, anything else is refused. With neither header the
-    request is no browser's and passes. With `Origin` alone it must equal the request's own host.
-    What is refused gets 403 through the error handler.
+    request is no browser's and passes. With `Origin` alone it must be of the request's own host
+    and port; a default port may be written out on either side, and HTTP and HTTPS are not told
+    apart, since a proxy may end TLS. No other scheme is a browser's own.
+
+    What is refused raises `CrossOriginRefused`, which is answered with 403 through the error
+    handler, and logs one line at INFO on `routeguard.csrf`.
 
     An origin that `cors` allows is not thereby trusted here.
 
@@ -83,11 +90,28 @@ class csrf(Policy):
             return "csrf()"
         return f"csrf(trusted_origins={list(self.trusted_origins)!r})"
 
-    async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Lets a request through to the handler, or raises 403."""
-        if (reason := self.refusal(request)) is not None:
-            raise web.HTTPForbidden(text=f"cross-origin request refused: {reason}")
-        return await handler(request)
+    def bind(self, place: Place) -> "BoundCsrf":
+        """The policy with the place where it is stated."""
+        return BoundCsrf(self, place.text)
+
+    def demand(self, request: web.BaseRequest, source: str = "csrf") -> None:
+        """Raises `CrossOriginRefused` for a request that is refused, and logs it.
+
+        Args:
+            request: the request.
+            source: where the policy is stated, for the log.
+        """
+        if (reason := self.refusal(request)) is None:
+            return
+        logger.info(
+            "refused '%s': %s %s, by the policy of %s: %s",
+            quoted(", ".join(request.headers.getall("Origin", ()))),
+            quoted(request.method),
+            quoted(request.path),
+            source,
+            quoted(reason),
+        )
+        raise CrossOriginRefused(text=f"cross-origin request refused: {reason}")
 
     def trusts(self, origin: str) -> bool:
         """Whether an origin, as a header gives it, is listed in `trusted_origins`."""
@@ -113,14 +137,26 @@ class csrf(Policy):
         return f"Origin {', '.join(origins)[:300]!a} is not this host"
 
 
+class BoundCsrf(Bound):
+    """One `csrf` in one run of the application."""
+
+    __slots__ = ("_place", "_policy")
+
+    def __init__(self, policy: csrf, place: str) -> None:
+        self._policy = policy
+        self._place = place
+
+    def link(self, inner: Run) -> Run:
+        """The chain's link: what is refused comes no further."""
+        demand, place = self._policy.demand, self._place
+
+        def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
+            demand(request, place)
+            return inner(request, state)
+
+        return run
+
+
 def _is_own_host(origin: str, request: web.BaseRequest) -> bool:
-    canonical = serialised(origin)
-    parts = None if canonical is None else split_origin(canonical)
     hosts = request.headers.getall("Host", ())
-    if parts is None or len(hosts) != 1:
-        return False
-    scheme, host, port = parts
-    own = hosts[0].lower()
-    default = DEFAULT_PORTS.get(scheme)
-    written_out = host if default is None else f"{host}:{default}"
-    return own == f"{host}:{port}" if port else own in (host, written_out)
+    return len(hosts) == 1 and is_of_host(origin, hosts[0])
