@@ -1,6 +1,7 @@
 """Timeout, shield, CORS, error, HTTPS and CSRF policies for each route of an aiohttp app."""
 
 from routeguard.configuration import ConfigError
+from routeguard.finding import Finding
 from routeguard.paths import (
     IDEMPOTENT_METHODS,
     NON_IDEMPOTENT_METHODS,
@@ -26,7 +27,7 @@ from routeguard.policy import Place, Policy
 from routeguard.routes.rules import rule
 from routeguard.running.deadlines import HandlerTimeout
 from routeguard.serving.setup import setup
-from routeguard.telling.check import Finding, check
+from routeguard.telling.check import check
 from routeguard.telling.explain import Considered, Explanation, PolicyExplanation, explain
 from routeguard.telling.survey import Survey, SurveyedRoute, survey
 

@@ -1,14 +1,17 @@
 """`csrf`: cross-origin requests that would change something are refused, without tokens."""
 
 import logging
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import ClassVar, Self
 
 from aiohttp import web
 from yarl import URL
 
+from routeguard.asking import Asked, Stated
 from routeguard.configuration import ConfigError, Faults, listed, shown
+from routeguard.finding import Finding
+from routeguard.origin_findings import TRUST_CODES, plain_http, public_suffixes
 from routeguard.origins import OriginSet, is_of_host, read_origin, serialised
 from routeguard.policy import Bound, Place, Policy
 from routeguard.quoting import quoted
@@ -53,6 +56,8 @@ class csrf(Policy):
         ConfigError: something that is no such origin.
     """
 
+    finding_codes: ClassVar[Mapping[str, str]] = TRUST_CODES
+
     trusted_origins: tuple[str, ...]
     _trusted: OriginSet = field(compare=False)
 
@@ -84,6 +89,19 @@ class csrf(Policy):
         faults.raise_any()
         object.__setattr__(self, "trusted_origins", tuple(dict.fromkeys(texts)))
         object.__setattr__(self, "_trusted", OriginSet(texts))
+
+    def explain(self, asked: Asked) -> Iterator[tuple[str, str]]:
+        """Whether it refuses the request, and why."""
+        if (reason := self.refusal(asked.request)) is not None:
+            yield "note", f"csrf refuses it with 403: {reason}"
+            if asked.told.get("origin") == "allowed":
+                remedy = "list it in csrf(trusted_origins=…) if its pages are to change anything"
+                yield "note", f"cors allows this origin and csrf does not: {remedy}"
+
+    def findings(self, stated: Stated) -> Iterator[Finding]:
+        """Origins that are trusted with more than they deserve."""
+        yield from plain_http("csrf", self.trusted_origins, stated.place)
+        yield from public_suffixes("csrf", self.trusted_origins, stated.place)
 
     def __repr__(self) -> str:
         if not self.trusted_origins:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import routeguard
 from routeguard import Finding, check, cors, csrf, explain, rule, timeout
+from routeguard.policies.cors.regexes import admitted, stranger
 from routeguard.policy import Policy
-from routeguard.telling.checks.regexes import admitted, stranger
 
 
 async def page(request: web.Request) -> web.Response:

@@ -1,12 +1,16 @@
 """`errors`: what a view raises becomes the right answer, and nothing it carried is lost."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from aiohttp import web
 
+from routeguard.asking import Stated
 from routeguard.configuration import Faults, shown
+from routeguard.finding import Finding
 from routeguard.paths import PathItem, match_path
+from routeguard.policies.errors import telling
 from routeguard.policies.errors.answering import Question, ask, log_unfinished
 from routeguard.policies.errors.context import (
     default_error_handler,
@@ -64,6 +68,10 @@ class errors(Policy):
             type, or `handler=None` with nothing in `on`.
     """
 
+    finding_codes: ClassVar[Mapping[str, str]] = {
+        "RG501": "problem_details without content negotiation"
+    }
+
     handler: ErrorHandler | None
     on: tuple[tuple[type[Exception], int | ErrorHandler], ...]
     ignore: tuple[type[Exception], ...]
@@ -115,6 +123,10 @@ class errors(Policy):
         object.__setattr__(self, "ignore", ignored)
         object.__setattr__(self, "_on", by_type)
         object.__setattr__(self, "_arity", arity)
+
+    def findings(self, stated: Stated) -> Iterable[Finding]:
+        """What looks wrong about it."""
+        return telling.findings(self, stated)
 
     def __repr__(self) -> str:
         given = [] if self.handler is default_error_handler else [name_of(self.handler)]

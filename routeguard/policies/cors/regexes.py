@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice, product
 
 from routeguard.origins import serialised
-from routeguard.telling.checks.suffixes import registrable, split_pattern
+from routeguard.suffixes import registrable, split_pattern
 
 __all__ = ["admitted", "loose_parts", "stranger"]
 
