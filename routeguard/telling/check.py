@@ -23,6 +23,7 @@ CHECKS: tuple[Callable[[Walk], Iterator[Finding]], ...] = (
     origins.public_suffix_wildcards,
     origins.loose_regexes,
     origins.cors_against_csrf,
+    origins.cors_fields,
     running.shields_that_guard_nothing,
     running.unguarded_side_effects,
     running.long_fallbacks,

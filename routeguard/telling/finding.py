@@ -15,6 +15,8 @@ CODES = {
     "RG202": "a wildcard under a public suffix",
     "RG203": "an origin regex that matches more than it looks",
     "RG204": "cors allows what csrf refuses",
+    "RG205": "a request header that no page can set",
+    "RG206": "a max_age that browsers cut short",
     "RG301": "a shield on routes that only read",
     "RG302": "side effects with neither shield nor timeout",
     "RG303": "a timeout longer than proxies wait",

@@ -106,7 +106,8 @@ class cors(Policy):
             for wild in sorted({"*", "null"} & set(texts)):
                 faults.add(
                     f"allow_credentials=True with the origin {wild!r} would hand every user's "
-                    f"data to anyone: list the origins that are meant"
+                    f"data to anyone: list the origins that are meant, or, where no cookies "
+                    f"are meant, write cors('*', allow_headers=['*', 'authorization'])"
                 )
         methods = read_methods(allow_methods, faults)
         headers = read_headers(allow_headers, faults)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from routeguard.policies.cors.field_findings import field_findings
 from routeguard.policies.cors.policy import cors
 from routeguard.policies.csrf import csrf
 from routeguard.policy import Policy
@@ -21,6 +22,7 @@ from routeguard.telling.finding import Finding, Severity
 
 __all__ = [
     "cors_against_csrf",
+    "cors_fields",
     "loose_regexes",
     "plain_http_origins",
     "public_suffix_wildcards",
@@ -132,6 +134,13 @@ def cors_against_csrf(walk: Walk) -> Iterator[Finding]:
                 f"refuses what their pages send",
                 "list the origins in csrf(trusted_origins=…) too, or leave them out of cors",
             )
+
+
+def cors_fields(walk: Walk) -> Iterator[Finding]:
+    """RG205 and RG206: parts of a cors policy that no browser acts upon."""
+    for one in stated(walk):
+        if isinstance(one.policy, cors):
+            yield from field_findings(one.policy, one.place)
 
 
 def _winner(visit: Visit, kind: type[Policy]) -> Statement | None:
