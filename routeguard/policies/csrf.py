@@ -3,15 +3,16 @@
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Self
+from typing import NoReturn, Self
 
 from aiohttp import web
 from yarl import URL
 
 from routeguard.configuration import ConfigError, Faults, listed, shown
 from routeguard.origins import OriginSet, is_of_host, read_origin, serialised
-from routeguard.policy import Handler, Policy
+from routeguard.policy import Bound, Place, Policy
 from routeguard.quoting import quoted
+from routeguard.running.state import Run, State
 from routeguard.websocket import is_websocket_handshake
 
 __all__ = ["CrossOriginRefused", "csrf"]
@@ -89,29 +90,9 @@ class csrf(Policy):
             return "csrf()"
         return f"csrf(trusted_origins={list(self.trusted_origins)!r})"
 
-    async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Lets a request through to the handler, or raises `CrossOriginRefused`."""
-        self.demand(request)
-        return await handler(request)
-
-    def demand(self, request: web.BaseRequest, source: str = "csrf") -> None:
-        """Raises `CrossOriginRefused` for a request that is refused, and logs it.
-
-        Args:
-            request: the request.
-            source: where the policy is stated, for the log.
-        """
-        if (reason := self.refusal(request)) is None:
-            return
-        logger.info(
-            "refused '%s': %s %s, by the policy of %s: %s",
-            quoted(", ".join(request.headers.getall("Origin", ()))),
-            quoted(request.method),
-            quoted(request.path),
-            source,
-            quoted(reason),
-        )
-        raise CrossOriginRefused(text=f"cross-origin request refused: {reason}")
+    def bind(self, place: Place) -> "BoundCsrf":
+        """The policy as it serves requests."""
+        return BoundCsrf(self, place.text)
 
     def trusts(self, origin: str) -> bool:
         """Whether an origin, as a header gives it, is listed in `trusted_origins`."""
@@ -135,6 +116,38 @@ class csrf(Policy):
         if len(origins) == 1 and _is_own_host(origins[0], request):
             return None
         return f"Origin {', '.join(origins)[:300]!a} is not this host"
+
+
+class BoundCsrf(Bound):
+    """One `csrf` in one run of the application."""
+
+    __slots__ = ("_place", "policy")
+
+    def __init__(self, policy: csrf, place: str) -> None:
+        self.policy: csrf = policy
+        self._place = place
+
+    def link(self, inner: Run) -> Run:
+        """The chain's link: a request that is refused comes no further."""
+        refusal, refuse = self.policy.refusal, self._refuse
+
+        async def run(request: web.Request, state: State) -> web.StreamResponse:
+            if (reason := refusal(request)) is not None:
+                refuse(request, reason)
+            return await inner(request, state)
+
+        return run
+
+    def _refuse(self, request: web.Request, reason: str) -> NoReturn:
+        logger.info(
+            "refused '%s': %s %s, by the policy of %s: %s",
+            quoted(", ".join(request.headers.getall("Origin", ()))),
+            quoted(request.method),
+            quoted(request.path),
+            self._place,
+            quoted(reason),
+        )
+        raise CrossOriginRefused(text=f"cross-origin request refused: {reason}")
 
 
 def _is_own_host(origin: str, request: web.BaseRequest) -> bool:

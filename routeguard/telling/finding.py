@@ -11,6 +11,8 @@ CODES = {
     "RG104": "a policy above the route decorator",
     "RG105": "a policy in the handler's place",
     "RG106": "policies on a route that no setup covers",
+    "RG107": "a canonical rule for several resources",
+    "RG108": "a policy hidden under a decorator",
     "RG201": "plain-http origins trusted",
     "RG202": "a wildcard under a public suffix",
     "RG203": "an origin regex that matches more than it looks",

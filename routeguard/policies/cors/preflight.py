@@ -3,20 +3,18 @@
 import asyncio
 import logging
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDict, istr
 
+from routeguard.http import REQUEST_METHOD
 from routeguard.origins import is_of_host
-from routeguard.policies.cors.fields import TOKEN
-from routeguard.policies.cors.policy import (
-    ALLOW_CREDENTIALS,
-    ALLOW_ORIGIN,
-    ORIGIN,
-    VARY,
-    cors,
-)
+from routeguard.policies.cors.fields import ALLOW_CREDENTIALS, ALLOW_ORIGIN, ORIGIN, TOKEN, VARY
 from routeguard.quoting import quoted
+
+if TYPE_CHECKING:
+    from routeguard.policies.cors.policy import cors
 
 __all__ = [
     "REQUEST_HEADERS",
@@ -29,7 +27,6 @@ __all__ = [
     "refuse",
 ]
 
-REQUEST_METHOD = istr("Access-Control-Request-Method")
 REQUEST_HEADERS = istr("Access-Control-Request-Headers")
 ALLOW_METHODS = istr("Access-Control-Allow-Methods")
 ALLOW_HEADERS = istr("Access-Control-Allow-Headers")
@@ -60,7 +57,7 @@ class NotAllowedError(Refusal):
 
 
 async def judge(
-    policy: cors, request: web.BaseRequest, method: str, *, routed: bool
+    policy: "cors", request: web.BaseRequest, method: str, *, routed: bool
 ) -> "CIMultiDict[str]":
     """The headers that grant what a preflight asks for.
 
@@ -94,7 +91,7 @@ async def judge(
     return granted
 
 
-def _check_method(policy: cors, request: web.BaseRequest, method: str, routed: bool) -> None:
+def _check_method(policy: "cors", request: web.BaseRequest, method: str, routed: bool) -> None:
     # "*" is a token, and in the answer would grant every method.
     one = len(request.headers.getall(REQUEST_METHOD)) == 1 and method != "*"
     if not one or not TOKEN.fullmatch(method):
@@ -110,7 +107,7 @@ def _check_method(policy: cors, request: web.BaseRequest, method: str, routed: b
         raise NotAllowedError(f"the path has no method {method}")
 
 
-def _check_headers(policy: cors, request: web.BaseRequest) -> str:
+def _check_headers(policy: "cors", request: web.BaseRequest) -> str:
     names = _asked_headers(request)
     allowed = policy.allow_headers
     if names is None:
@@ -150,7 +147,7 @@ def _asked_headers(request: web.BaseRequest) -> dict[str, None] | None:
 
 
 async def grant(
-    policy: cors, request: web.BaseRequest, method: str, *, routed: bool
+    policy: "cors", request: web.BaseRequest, method: str, *, routed: bool
 ) -> "CIMultiDict[str]":
     """All headers of the 204 that grants what a preflight asks for.
 
@@ -169,7 +166,7 @@ async def grant(
 
 
 def refuse(
-    policy: cors, request: web.Request, method: str, source: str, refusal: Refusal
+    policy: "cors", request: web.Request, method: str, source: str, refusal: Refusal
 ) -> web.Response:
     """The answer to what is not granted: 403 with no CORS header at all.
 
@@ -195,7 +192,7 @@ def refuse(
 
 
 def _what_is_allowed(
-    policy: cors, request: web.Request, method: str, granted: "CIMultiDict[str]"
+    policy: "cors", request: web.Request, method: str, granted: "CIMultiDict[str]"
 ) -> "CIMultiDict[str]":
     """Adds what else is allowed to what is granted, and never what was asked for in vain."""
     if ALLOW_METHODS not in granted:
@@ -221,7 +218,7 @@ def _what_is_allowed(
     return granted
 
 
-def _vary(policy: cors) -> str:
+def _vary(policy: "cors") -> str:
     return VARY_PREFLIGHT if policy.everyone else f"Origin, {VARY_PREFLIGHT}"
 
 
@@ -237,16 +234,14 @@ def log_refusal(request: web.BaseRequest, method: str, source: str, reason: str)
     )
 
 
-def log_refused_origin(request: web.BaseRequest, source: str, *, secure: bool) -> None:
+def log_refused_origin(request: web.BaseRequest, source: str) -> None:
     """Logs a cross-origin request whose origin is refused; a page's own origin is not one.
 
     Args:
         request: the request.
         source: where the policy is stated.
-        secure: whether a proxy has said that the client came over HTTPS.
     """
     lines = request.headers.getall(ORIGIN, ())
-    scheme = "https" if secure else request.scheme
     own = len(lines) == 1 and is_of_host(lines[0], request.host)
-    if lines and not (own and lines[0].lower().startswith(f"{scheme}:")):
+    if lines and not (own and lines[0].lower().startswith(f"{request.scheme}:")):
         log_refusal(request, request.method, source, "the origin is not allowed")

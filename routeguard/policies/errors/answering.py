@@ -13,7 +13,7 @@ from routeguard.policies.errors.handlers import ErrorHandler, name_of
 from routeguard.policies.errors.unfinished import end_unfinished
 from routeguard.quoting import quoted
 from routeguard.running.deadlines import HandlerTimeout
-from routeguard.running.exchange import begun_of
+from routeguard.running.state import begun_of
 
 __all__ = ["Question", "ask", "log_unfinished"]
 

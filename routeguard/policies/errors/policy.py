@@ -21,10 +21,11 @@ from routeguard.policies.errors.handlers import (
     name_of,
     note_handler,
 )
+from routeguard.policies.errors.serving import BoundErrors
 from routeguard.policies.errors.unfinished import end_unfinished
-from routeguard.policy import Policy
-from routeguard.running.exchange import begun_of
+from routeguard.policy import Place, Policy
 from routeguard.running.started import INTERNAL_ERROR, can_be_answered, cut_off
+from routeguard.running.state import begun_of
 
 __all__ = ["ErrorHandler", "errors", "get_error_response"]
 
@@ -123,6 +124,10 @@ class errors(Policy):
         if self.ignore:
             given.append(f"ignore=({', '.join(one.__name__ for one in self.ignore)})")
         return f"errors({', '.join(given)})"
+
+    def bind(self, place: Place) -> BoundErrors:
+        """The policy with the application whose error handler it is."""
+        return BoundErrors(self, place.app)
 
     def ignores(self, error: Exception) -> bool:
         """Whether an error is none of this policy's business."""
