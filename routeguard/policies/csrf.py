@@ -1,9 +1,9 @@
 """`csrf`: cross-origin requests that would change something are refused, without tokens."""
 
 import logging
-from collections.abc import Awaitable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import ClassVar, NoReturn, Self
 
 from aiohttp import web
 from yarl import URL
@@ -109,27 +109,8 @@ class csrf(Policy):
         return f"csrf(trusted_origins={list(self.trusted_origins)!r})"
 
     def bind(self, place: Place) -> "BoundCsrf":
-        """The policy with the place where it is stated."""
+        """The policy as it serves requests."""
         return BoundCsrf(self, place.text)
-
-    def demand(self, request: web.BaseRequest, source: str = "csrf") -> None:
-        """Raises `CrossOriginRefused` for a request that is refused, and logs it.
-
-        Args:
-            request: the request.
-            source: where the policy is stated, for the log.
-        """
-        if (reason := self.refusal(request)) is None:
-            return
-        logger.info(
-            "refused '%s': %s %s, by the policy of %s: %s",
-            quoted(", ".join(request.headers.getall("Origin", ()))),
-            quoted(request.method),
-            quoted(request.path),
-            source,
-            quoted(reason),
-        )
-        raise CrossOriginRefused(text=f"cross-origin request refused: {reason}")
 
     def trusts(self, origin: str) -> bool:
         """Whether an origin, as a header gives it, is listed in `trusted_origins`."""
@@ -158,21 +139,33 @@ class csrf(Policy):
 class BoundCsrf(Bound):
     """One `csrf` in one run of the application."""
 
-    __slots__ = ("_place", "_policy")
+    __slots__ = ("_place", "policy")
 
     def __init__(self, policy: csrf, place: str) -> None:
-        self._policy = policy
+        self.policy: csrf = policy
         self._place = place
 
     def link(self, inner: Run) -> Run:
-        """The chain's link: what is refused comes no further."""
-        demand, place = self._policy.demand, self._place
+        """The chain's link: a request that is refused comes no further."""
+        refusal, refuse = self.policy.refusal, self._refuse
 
-        def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
-            demand(request, place)
-            return inner(request, state)
+        async def run(request: web.Request, state: State) -> web.StreamResponse:
+            if (reason := refusal(request)) is not None:
+                refuse(request, reason)
+            return await inner(request, state)
 
         return run
+
+    def _refuse(self, request: web.Request, reason: str) -> NoReturn:
+        logger.info(
+            "refused '%s': %s %s, by the policy of %s: %s",
+            quoted(", ".join(request.headers.getall("Origin", ()))),
+            quoted(request.method),
+            quoted(request.path),
+            self._place,
+            quoted(reason),
+        )
+        raise CrossOriginRefused(text=f"cross-origin request refused: {reason}")
 
 
 def _is_own_host(origin: str, request: web.BaseRequest) -> bool:

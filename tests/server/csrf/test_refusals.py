@@ -9,9 +9,8 @@ from aiohttp import web
 from pytest_aiohttp import AiohttpServer
 
 import routeguard
-from routeguard import CrossOriginRefused, csrf, errors, problem_details, shield, timeout
+from routeguard import CrossOriginRefused, csrf, errors, problem_details, rule, shield, timeout
 from tests.support.rawhttp import PATIENCE, Reply, read_reply, talk
-from tests.support.requests import a_request
 
 HANDSHAKE = (
     "Upgrade: websocket",
@@ -137,12 +136,21 @@ async def test_what_passes_and_other_403s_are_not_logged(
     assert logged(caplog) == []
 
 
-def test_the_line_names_where_the_policy_is_stated(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [("/api/x", 'rule 1 "/api/*"'), ("/decorated", "decorator"), ("/elsewhere", "fallback")],
+)
+async def test_the_line_names_where_the_policy_is_stated(
+    aiohttp_server: AiohttpServer, caplog: pytest.LogCaptureFixture, path: str, place: str
+) -> None:
     caplog.set_level(logging.INFO)
-    request = a_request(method="POST", headers=[("Host", "a"), ("Origin", EVIL)])
-    with pytest.raises(CrossOriginRefused):
-        csrf().demand(request, 'rule 3 "/api/*"')
-    assert 'by the policy of rule 3 "/api/*": Origin' in caplog.text
+    app = web.Application()
+    app.router.add_post("/api/x", change)
+    app.router.add_post("/decorated", csrf()(change))
+    routeguard.setup(app, rule("/api/*", csrf()), csrf())
+    assert (await post(aiohttp_server, app, "Host: a", f"Origin: {EVIL}", path=path)).status == 403
+    (record,) = logged(caplog)
+    assert f"POST {path}, by the policy of {place}: Origin" in record.getMessage()
 
 
 # --- a host's own origin --------------------------------------------------------------------------
