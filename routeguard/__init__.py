@@ -22,11 +22,13 @@ from routeguard.policies.https.policy import https
 from routeguard.policies.shield.policy import shield
 from routeguard.policies.shield.work import shielded_count
 from routeguard.policies.timeout.policy import deadline, timeout
+from routeguard.policies.until_shutdown.policy import until_shutdown
 from routeguard.policies.use import use
 from routeguard.policy import Place, Policy
 from routeguard.routes.rules import rule
 from routeguard.running.deadlines import HandlerTimeout
 from routeguard.serving.setup import setup
+from routeguard.serving.shutdown import shutting_down
 from routeguard.telling.check import check
 from routeguard.telling.explain import Considered, Explanation, PolicyExplanation, explain
 from routeguard.telling.survey import Survey, SurveyedRoute, survey
@@ -65,7 +67,9 @@ __all__ = [
     "setup",
     "shield",
     "shielded_count",
+    "shutting_down",
     "survey",
     "timeout",
+    "until_shutdown",
     "use",
 ]
