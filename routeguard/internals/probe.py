@@ -13,7 +13,8 @@ import aiohttp
 from aiohttp import StreamReader, web
 from aiohttp.http import StreamWriter
 
-from routeguard.internals.reader import GuardedReader, is_waiting_for_body, limit_body
+from routeguard.internals.bodies import is_waiting_for_body, limit_body
+from routeguard.internals.reader import GuardedReader
 from routeguard.internals.request import GuardedRequest, change_request
 from routeguard.internals.writer import DetachedError, GuardedWriter, guard_writer
 
