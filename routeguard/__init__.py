@@ -1,5 +1,6 @@
 """Timeout, shield, CORS, error, HTTPS and CSRF policies for each route of an aiohttp app."""
 
+from routeguard.body_timeout import BodyTimeout
 from routeguard.configuration import ConfigError
 from routeguard.paths import (
     IDEMPOTENT_METHODS,
@@ -7,6 +8,7 @@ from routeguard.paths import (
     match_path,
     match_request,
 )
+from routeguard.policies.body.policy import body
 from routeguard.policies.cors.policy import cors
 from routeguard.policies.csrf import csrf
 from routeguard.policies.errors.context import (
@@ -33,6 +35,7 @@ from routeguard.telling.survey import Survey, SurveyedRoute, survey
 __all__ = [
     "IDEMPOTENT_METHODS",
     "NON_IDEMPOTENT_METHODS",
+    "BodyTimeout",
     "ConfigError",
     "Considered",
     "ErrorContext",
@@ -45,6 +48,7 @@ __all__ = [
     "ProblemDetails",
     "Survey",
     "SurveyedRoute",
+    "body",
     "check",
     "cors",
     "csrf",

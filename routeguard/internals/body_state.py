@@ -14,6 +14,10 @@ from routeguard.internals.tap import ParserTap
 __all__ = ["ANSWERED", "BodyFailure", "BodyState", "late", "lost", "malformed", "too_large"]
 
 
+LATE_PATIENCE = 2.0
+"""Seconds: a client that was slow before is not waited for as long as aiohttp waits for others."""
+
+
 @dataclass(frozen=True, slots=True)
 class BodyFailure:
     """Why a body cannot be read.
@@ -26,11 +30,14 @@ class BodyFailure:
         answer: makes the exception that answers the request; `None` where the failure is none of
             the client's doing.
         closes: whether the connection cannot be used again.
+        patience: seconds for which the connection goes on to read after its answer, so that the
+            client can read that; `None` for as long as aiohttp does.
     """
 
     read: Callable[[], Exception]
     answer: Callable[[], web.HTTPException] | None = None
     closes: bool = False
+    patience: float | None = None
 
 
 def too_large(max_size: int, size: int) -> BodyFailure:
@@ -48,7 +55,7 @@ def late(seconds: float, bound: str) -> BodyFailure:
     def timeout() -> BodyTimeout:
         return BodyTimeout(seconds, bound)
 
-    return BodyFailure(timeout, timeout, closes=True)
+    return BodyFailure(timeout, timeout, closes=True, patience=LATE_PATIENCE)
 
 
 def malformed(why: BaseException) -> BodyFailure:
@@ -149,6 +156,14 @@ class BodyState(TimerNoop):
         if self.total is not None and now >= self.began + self.total - self.waited:
             return late(self.total, "total")
         return late(self.idle or 0.0, "idle")
+
+    @property
+    def closes(self) -> bool:
+        """Whether the body has failed so that the connection cannot be used again."""
+        failure = self.failure
+        return failure is not None and (
+            failure.closes or (self.is_compressed and failure.answer is not None)
+        )
 
     def refusal(self) -> web.HTTPException | None:
         """What answers the request, where its body failed by the client's doing.

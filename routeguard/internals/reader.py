@@ -78,6 +78,10 @@ class GuardedReader(StreamReader):
         elif not self._eof and state.tap is None:
             state.tap = ParserTap(self._protocol, self._hear, self._tell)
 
+    def refuse(self, size: int) -> None:
+        """Fails a body that will be too large by its own account."""
+        self.fail(too_large(self._timer.max_size or 0, size))
+
     def fail(self, failure: BodyFailure) -> None:
         """From here on, whoever reads fails, and what arrives is thrown away."""
         state = self._timer
@@ -200,8 +204,22 @@ class GuardedReader(StreamReader):
             state.ended = True
         if not state.ended:
             self._protocol.resume_reading()
-        if not state.ended:
+        if state.ended:
+            return
+        patience = None if state.failure is None else state.failure.patience
+        timer = None if patience is None else self._loop.call_later(patience, self._give_up)
+        try:
             await super()._wait("readany")
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _give_up(self) -> None:
+        """The end of the body is waited for no longer; the connection closes without it."""
+        self._timer.ended = True
+        self._protocol.close()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     # What readers call.
 

@@ -14,6 +14,7 @@ __all__ = [
     "guard_request",
     "hold_files",
     "is_served",
+    "length_of_body",
     "set_client_max_size",
 ]
 
@@ -158,14 +159,21 @@ def set_client_max_size(request: web.Request, max_size: int) -> None:
     request._client_max_size = max(max_size, 1) + REFUSED_AT_THE_LIMIT
 
 
+def length_of_body(request: web.Request) -> int | None:
+    """How many bytes a handler would read, by `Content-Length`; `None` where that does not tell."""
+    return request.content_length if request._message.compression is None else None
+
+
 def close_after_answer(request: web.BaseRequest) -> None:
     """Has the connection close after the answer, which will say so.
 
     Args:
         request: the request, or a clone of the one that aiohttp is going to answer.
     """
-    for one in {request, getattr(request.protocol, "_current_request", None) or request}:
-        one._cache["keep_alive"] = False
+    answered = getattr(request.protocol, "_current_request", None)
+    for one in (request, answered):
+        if isinstance(one, web.BaseRequest):
+            one._cache["keep_alive"] = False
 
 
 def is_served(request: web.BaseRequest) -> bool:
