@@ -14,9 +14,21 @@ from routeguard.paths import relative_path
 from routeguard.policies.exempt import exempt
 from routeguard.policies.order import order_of
 from routeguard.policy import Policy, kind_of, policies_of
+from routeguard.routes.dry_run import resolve_now
+from routeguard.routes.names import decoded, names_of
 from routeguard.routes.scope import Scope, Statement, scopes_of
 
-__all__ = ["Decision", "Resolution", "canonical_of", "positions_of", "resolve"]
+__all__ = [
+    "Decision",
+    "Resolution",
+    "as_fallbacks",
+    "canonical_of",
+    "in_rules",
+    "on_handler",
+    "place_of_rule",
+    "positions_of",
+    "resolve",
+]
 
 Positions = tuple[tuple[int, ...], ...]
 
@@ -61,25 +73,63 @@ def canonical_of(match_info: AbstractMatchInfo, scope: Scope) -> str | None:
     resource = None if route is None else route.resource
     if resource is None:
         return None
-    path = URL.build(path=resource.canonical, encoded=True).path
-    return path.removeprefix(scope.mount.prefix) or "/"
+    return decoded(resource.canonical).removeprefix(scope.mount.prefix) or "/"
 
 
-def positions_of(match_info: AbstractMatchInfo, method: str, path: str) -> Positions:
-    """Which rules match a request, for each application around it, the innermost first."""
+def positions_of(
+    match_info: AbstractMatchInfo, method: str, path: str, url: URL | None = None
+) -> Positions:
+    """Which rules match a request, for each application around it, the innermost first.
+
+    Args:
+        match_info: the matched route, or that there is none.
+        method: the request's method.
+        path: its path, decoded.
+        url: its URL, relative; where the path has no encoded slash, the path tells as much.
+    """
+    scopes = scopes_of(match_info)
+    resources: list[web.AbstractResource] = []
+    if any(scope.rules.by_name for scope in scopes):
+        resources = _resources(match_info, path, url)
     route = match_info.route if isinstance(match_info, web.UrlMappingMatchInfo) else None
     is_static = route is not None and isinstance(route.resource, web.StaticResource)
     found = []
-    for scope in scopes_of(match_info):
-        canonical = canonical_of(match_info, scope)
+    for scope in scopes:
+        names: tuple[str, ...] = ()
+        if scope.rules.by_name:
+            of = (name for one in resources for name in names_of(one, scope.mount.prefix))
+            names = tuple(dict.fromkeys(of))
         seen = relative_path(path, scope.mount.prefix)
-        matched = scope.rules.matching(method, seen, canonical)
+        matched = scope.rules.matching(method, seen, names)
         if is_static:
             # A static route opens the same file, or lists the same directory, by either spelling.
             other = seen.rstrip("/") if seen.endswith("/") else f"{seen}/"
-            matched = tuple(sorted({*matched, *scope.rules.matching(method, other, canonical)}))
+            matched = tuple(sorted({*matched, *scope.rules.matching(method, other, names)}))
         found.append(matched)
     return tuple(found)
+
+
+def _resources(
+    match_info: AbstractMatchInfo, path: str, url: URL | None
+) -> list[web.AbstractResource]:
+    """The matched resource; where the method was refused, those that refused it."""
+    if not isinstance(match_info, web.UrlMappingMatchInfo):
+        return []
+    refusal = match_info.http_exception
+    if not isinstance(refusal, web.HTTPMethodNotAllowed):
+        resource = match_info.route.resource
+        return [] if resource is None else [resource]
+    # aiohttp does not tell which resources they were, only what they allow.
+    found: dict[int, web.AbstractResource] = {}
+    for allowed in sorted(refusal.allowed_methods):
+        try:
+            asked = URL.build(path=path) if url is None else url
+            resource = resolve_now(match_info.apps[-1], allowed, asked).route.resource
+        except ValueError:
+            continue  # a resource that waits for something outside, or a path that makes no URL
+        if resource is not None:
+            found[id(resource)] = resource
+    return list(found.values())
 
 
 def resolve(match_info: web.UrlMappingMatchInfo, method: str, positions: Positions) -> Resolution:
@@ -90,9 +140,11 @@ def resolve(match_info: web.UrlMappingMatchInfo, method: str, positions: Positio
         method: the method asked for.
         positions: what `positions_of` told for this request.
     """
-    levels = _on_handler(match_info, method)
+    levels: list[Level] = []
+    if match_info.http_exception is None:
+        levels += on_handler(match_info.route.handler, method, match_info.apps[-1])
     for scope, matched in zip(scopes_of(match_info), positions, strict=True):
-        levels += [_in_rules(scope, matched), [_as_fallbacks(scope)]]
+        levels += [in_rules(scope, matched), [as_fallbacks(scope)]]
     statements = [statement for level in levels for group in level for statement in group]
     kinds = {kind for statement in statements for kind in _kinds(statement.policy)}
     return Resolution(
@@ -109,14 +161,20 @@ Group = list[Statement]
 Level = list[Group]
 
 
-def _on_handler(match_info: web.UrlMappingMatchInfo, method: str) -> list[Level]:
-    if match_info.http_exception is not None:
-        return []
+def on_handler(handler: object, method: str, app: web.Application) -> list[Level]:
+    """What is stated on a handler, nearest level first.
+
+    Args:
+        handler: a route's handler.
+        method: the method asked for.
+        app: the application of the route.
+    """
     levels: dict[str, dict[int, Statement]] = {}
-    for place, owner, policy in policies_of(match_info.route.handler, method):
+    for place, owner, attached in policies_of(handler, method):
         # A copied __dict__ shows the same statement twice.
         level = levels.setdefault(f"{place} {owner}", {})
-        level.setdefault(id(policy), Statement(policy, place, match_info.apps[-1]))
+        statement = Statement(attached.policy, place, app, place, (app, attached))
+        level.setdefault(id(attached), statement)
     return [[[statement] for statement in level.values()] for level in levels.values()]
 
 
@@ -126,19 +184,26 @@ def place_of_rule(scope: Scope, position: int) -> str:
     return f'rule {position + 1} "{scope.rules.rules[position]}"{of}'
 
 
-def _in_rules(scope: Scope, matched: Iterable[int]) -> Level:
+def in_rules(scope: Scope, matched: Iterable[int]) -> Level:
+    """What some of an application's rules state, a group for each rule."""
     return [
         [
-            Statement(policy, place_of_rule(scope, position), scope.app)
-            for policy in scope.rules.rules[position].policies
+            Statement(
+                policy, place_of_rule(scope, position), scope.app, "rule", (scope.app, position, i)
+            )
+            for i, policy in enumerate(scope.rules.rules[position].policies)
         ]
         for position in matched
     ]
 
 
-def _as_fallbacks(scope: Scope) -> Group:
+def as_fallbacks(scope: Scope) -> Group:
+    """What an application states as fallbacks."""
     of = f" of {scope.mount.prefix}" if scope.mount.prefix else ""
-    return [Statement(policy, f"fallback{of}", scope.app) for policy in scope.fallbacks]
+    return [
+        Statement(policy, f"fallback{of}", scope.app, "fallback", (scope.app, i))
+        for i, policy in enumerate(scope.fallbacks)
+    ]
 
 
 def _kinds(policy: Policy) -> frozenset[type[Policy]]:
