@@ -32,6 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
     parser.addoption(
+        "--soak", action="store_true", help="ten minutes of mixed load instead of some seconds"
+    )
+    parser.addoption(
         "--loop",
         choices=loops.NAMES,
         default=os.environ.get(loops.ENVIRONMENT, loops.NAMES[0]),
