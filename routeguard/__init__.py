@@ -1,6 +1,7 @@
 """Timeout, shield, CORS, error, HTTPS and CSRF policies for each route of an aiohttp app."""
 
 from routeguard.configuration import ConfigError
+from routeguard.finding import Finding
 from routeguard.paths import (
     IDEMPOTENT_METHODS,
     NON_IDEMPOTENT_METHODS,
@@ -8,7 +9,7 @@ from routeguard.paths import (
     match_request,
 )
 from routeguard.policies.cors.policy import cors
-from routeguard.policies.csrf import csrf
+from routeguard.policies.csrf import CrossOriginRefused, csrf
 from routeguard.policies.errors.context import (
     ErrorContext,
     default_error_handler,
@@ -21,12 +22,14 @@ from routeguard.policies.https.policy import https
 from routeguard.policies.shield.policy import shield
 from routeguard.policies.shield.work import shielded_count
 from routeguard.policies.timeout.policy import deadline, timeout
+from routeguard.policies.until_shutdown.policy import until_shutdown
 from routeguard.policies.use import use
 from routeguard.policy import Place, Policy
 from routeguard.routes.rules import rule
 from routeguard.running.deadlines import HandlerTimeout
 from routeguard.serving.setup import setup
-from routeguard.telling.check import Finding, check
+from routeguard.serving.shutdown import shutting_down
+from routeguard.telling.check import check
 from routeguard.telling.explain import Considered, Explanation, PolicyExplanation, explain
 from routeguard.telling.survey import Survey, SurveyedRoute, survey
 
@@ -35,6 +38,7 @@ __all__ = [
     "NON_IDEMPOTENT_METHODS",
     "ConfigError",
     "Considered",
+    "CrossOriginRefused",
     "ErrorContext",
     "Explanation",
     "Finding",
@@ -63,7 +67,9 @@ __all__ = [
     "setup",
     "shield",
     "shielded_count",
+    "shutting_down",
     "survey",
     "timeout",
+    "until_shutdown",
     "use",
 ]

@@ -35,6 +35,7 @@ __all__ = [
     "is_waiting_for_body",
     "keep_body",
     "limit_body",
+    "lose_body",
 ]
 
 READ_AT_ONCE = 2**20
@@ -161,6 +162,12 @@ class GuardedReader(StreamReader):
         self.fail(_abandoned)
         self._timer.ended = True
         self._protocol.resume_reading()  # a full buffer would have held the connection up
+
+    def lose(self) -> None:
+        """Fails what has not arrived: aiohttp throws all further input away."""
+        if not self._eof:
+            self.fail(_shutting_down)
+            self._timer.ended = True
 
     def is_awaited(self) -> bool:
         """Whether somebody waits for more right now."""
@@ -326,6 +333,13 @@ def abandon_body(request: web.Request) -> None:
         body.abandon()
 
 
+def lose_body(request: web.BaseRequest) -> None:
+    """Fails what has not arrived of the body, since the server shuts down and reads no more."""
+    body = request.content
+    if isinstance(body, GuardedReader):
+        body.lose()
+
+
 def limit_body(
     request: web.Request,
     *,
@@ -371,3 +385,9 @@ def _too_large(max_size: int, size: int) -> web.HTTPRequestEntityTooLarge:
 
 def _abandoned() -> ConnectionResetError:
     return ConnectionResetError("the request was answered before its body came")
+
+
+def _shutting_down() -> web.HTTPServiceUnavailable:
+    return web.HTTPServiceUnavailable(
+        text="The server is shutting down, and reads no more of this request: send it again."
+    )

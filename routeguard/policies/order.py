@@ -8,6 +8,7 @@ from routeguard.policies.errors.policy import errors
 from routeguard.policies.https.policy import https
 from routeguard.policies.shield.policy import Shield
 from routeguard.policies.timeout.policy import timeout
+from routeguard.policies.until_shutdown.policy import until_shutdown
 from routeguard.policies.use import use
 from routeguard.policy import Policy
 
@@ -29,6 +30,7 @@ ORDER: tuple[type[Policy], ...] = (
     csrf,
     OWN_KINDS,
     timeout,
+    until_shutdown,
     Shield,
     OWN_KINDS_INNERMOST,
     use,

@@ -42,6 +42,8 @@ class State:
     """The response that was begun last, if one was."""
     deadline: Deadline | None = None
     """The deadline that runs, or that ran last."""
+    shielded: bool = False
+    """Whether the handler's work runs in a task that the application owns."""
     detached_from: "asyncio.Task[object] | None" = None
     """The request's own task, once shielded work goes on without it: that one may still send."""
     watchers: tuple[Watcher, ...] = ()
