@@ -38,6 +38,7 @@ class StandIn(Asked):
         return tuple(elements)
 
     def __getattr__(self, name: str) -> Any:
-        if name != "missed":
+        # Python itself looks for special names, for example to suggest another in a traceback.
+        if name != "missed" and not name.startswith("__"):
             self.missed = name
         raise AttributeError(f"explain has no request, and so no request.{name}")
