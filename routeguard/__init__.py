@@ -20,7 +20,9 @@ from routeguard.policies.errors.context import (
 from routeguard.policies.errors.policy import errors, get_error_response
 from routeguard.policies.errors.problem import ProblemDetails, problem_details
 from routeguard.policies.exempt import exempt
+from routeguard.policies.hosts import HostRefused, hosts
 from routeguard.policies.https.policy import https
+from routeguard.policies.proxied.policy import proxied
 from routeguard.policies.shield.policy import shield
 from routeguard.policies.shield.work import shielded_count
 from routeguard.policies.timeout.policy import deadline, timeout
@@ -46,6 +48,7 @@ __all__ = [
     "Explanation",
     "Finding",
     "HandlerTimeout",
+    "HostRefused",
     "Place",
     "Policy",
     "PolicyExplanation",
@@ -63,10 +66,12 @@ __all__ = [
     "exempt",
     "explain",
     "get_error_response",
+    "hosts",
     "https",
     "match_path",
     "match_request",
     "problem_details",
+    "proxied",
     "rule",
     "setup",
     "shield",

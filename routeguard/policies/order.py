@@ -6,7 +6,9 @@ from routeguard.policies.body.policy import body
 from routeguard.policies.cors.policy import cors
 from routeguard.policies.csrf import csrf
 from routeguard.policies.errors.policy import errors
+from routeguard.policies.hosts import hosts
 from routeguard.policies.https.policy import https
+from routeguard.policies.proxied.policy import proxied
 from routeguard.policies.shield.policy import Shield
 from routeguard.policies.timeout.policy import timeout
 from routeguard.policies.until_shutdown.policy import until_shutdown
@@ -25,9 +27,11 @@ class OWN_KINDS_INNERMOST(Policy):
 
 
 ORDER: tuple[type[Policy], ...] = (
+    proxied,
     https,
     cors,
     errors,
+    hosts,
     csrf,
     body,
     OWN_KINDS,
