@@ -10,7 +10,7 @@ from contextlib import suppress
 from aiohttp import StreamReader, web
 from multidict import MultiDictProxy
 
-from routeguard.running.exchange import RequestKey, exchange_of
+from routeguard.running.state import RequestKey, state_of
 
 __all__ = ["abandon_body", "close_files", "keep_body"]
 
@@ -59,7 +59,7 @@ class KeptRequest(web.Request):
     async def post(self) -> "MultiDictProxy[str | bytes | bytearray | web.FileField]":
         form = await super().post()
         self[FILES] = [one for one in form.values() if isinstance(one, web.FileField)]
-        if (exchange := exchange_of(self)) is not None and exchange.detached_from is not None:
+        if (state := state_of(self)) is not None and state.detached_from is not None:
             _hold_files(self)
         return form
 

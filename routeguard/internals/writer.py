@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.http import StreamWriter
 from multidict import CIMultiDict
 
-__all__ = ["DetachedError", "guard_writer"]
+__all__ = ["DetachedError", "guard_writer", "is_own_connection"]
 
 
 class DetachedError(ConnectionResetError):
@@ -79,3 +79,17 @@ def guard_writer(request: web.BaseRequest, task: "asyncio.Task[object] | None") 
         writer.__class__ = AnsweringWriter
         assert isinstance(writer, AnsweringWriter)
         writer.own_task = task
+
+
+def is_own_connection(request: web.BaseRequest, error: BaseException) -> bool:
+    """Whether an error was raised in writing to a request's own connection.
+
+    It tells a client that has left from a failure of some other connection that the handler uses.
+    """
+    writer, protocol = request.writer, request.protocol
+    step = error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_locals.get("self") in (writer, protocol):
+            return True
+        step = step.tb_next
+    return False

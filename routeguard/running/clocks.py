@@ -2,11 +2,9 @@
 
 import asyncio
 
-from aiohttp import web
-
 from routeguard.running.deadlines import Bound, Clock, Deadline
 
-__all__ = ["CLOCKS", "Clocks"]
+__all__ = ["Clocks"]
 
 
 class Clocks:
@@ -37,6 +35,3 @@ class Clocks:
             if (deadline := clock.deadline_of(key)) is not None:
                 return deadline
         return None
-
-
-CLOCKS = web.AppKey("clocks", Clocks)
