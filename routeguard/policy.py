@@ -185,9 +185,9 @@ class Bound:
 
     __slots__ = ()
 
-    def for_method(self, method: str) -> "Bound | None":
-        """What there is to do for requests with a method; `None` where there is nothing."""
-        return self
+    def covers(self, method: str) -> bool:
+        """Whether there is anything to do for requests with a method."""
+        return True
 
     def link(self, inner: Run) -> Run:
         """The chain with this policy around what is inside."""

@@ -41,7 +41,7 @@ class State:
     response: web.StreamResponse | None = None
     """The response that was begun last, if one was."""
     deadline: Deadline | None = None
-    """The deadline that runs, if one does."""
+    """The deadline that runs, or that ran last."""
     detached_from: "asyncio.Task[object] | None" = None
     """The request's own task, once shielded work goes on without it: that one may still send."""
     watchers: tuple[Watcher, ...] = ()

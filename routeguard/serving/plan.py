@@ -16,7 +16,7 @@ from routeguard.routes.splits import Splits, splits_of
 from routeguard.running.application import Running
 from routeguard.running.started import pass_on
 from routeguard.running.state import STATE, Run, State, StateMark
-from routeguard.serving.bindings import Binding, Bindings, bind_kind
+from routeguard.serving.bindings import Binding, Bindings
 from routeguard.serving.fast_lane import FastLane, find_lane
 from routeguard.serving.handler_chain import HandlerChain
 from routeguard.serving.unrouted_preflights import UnroutedMatch
@@ -170,10 +170,10 @@ class PlanBook:
     def _bind(self, resolution: Resolution, method: str) -> list[Binding]:
         found: list[Binding | None] = []
         for kind in order_of(resolution.decisions):
-            found.append(bind_kind(kind, self._running, method))
+            found.append(self._bindings.of_kind(kind, method))
             decision = resolution.decisions.get(kind)
             if decision is not None:
-                found += [self._bindings.find(one, method) for one in decision.winners]
+                found += [self._bindings.of_statement(one, method) for one in decision.winners]
         return [one for one in found if one is not None]
 
     def _make(self, bindings: list[Binding], *, is_root: bool) -> Plan:

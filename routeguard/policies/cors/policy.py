@@ -166,7 +166,7 @@ class cors(Policy):
     @classmethod
     def on_every_route(cls, running: Running, method: str) -> AnswersPreflights | None:
         """A preflight asks about another method, so every route's are answered."""
-        return AnswersPreflights(running) if method == hdrs.METH_OPTIONS else None
+        return running.service(AnswersPreflights) if method == hdrs.METH_OPTIONS else None
 
     def write_known(self, request: web.BaseRequest, headers: "CIMultiDict[str]") -> bool:
         """Writes the headers for an exact origin, or for none; `False` for any other."""

@@ -27,7 +27,7 @@ class BoundTimeout(Bound):
 
         async def run(request: web.Request, state: State) -> web.StreamResponse:
             deadline = Deadline(bounds, asyncio.current_task(loop))
-            outer, state.deadline = state.deadline, deadline
+            state.deadline = deadline
             state.watchers = (*state.watchers, deadline)
             for clock in running:
                 clock.add(deadline)
@@ -39,8 +39,6 @@ class BoundTimeout(Bound):
                         clock.discard(deadline)
                     deadline.undo()
                     state.unwatch(deadline)
-                    if state.deadline is deadline:
-                        state.deadline = outer
             except asyncio.CancelledError as error:
                 if not deadline.timed_out:
                     raise
