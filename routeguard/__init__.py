@@ -17,6 +17,8 @@ from routeguard.policies.errors.context import (
 from routeguard.policies.errors.policy import errors, get_error_response
 from routeguard.policies.errors.problem import ProblemDetails, problem_details
 from routeguard.policies.exempt import exempt
+from routeguard.policies.headers.policy import headers
+from routeguard.policies.headers.security import security_headers
 from routeguard.policies.https.policy import https
 from routeguard.policies.shield.policy import shield
 from routeguard.policies.shield.work import shielded_count
@@ -25,6 +27,7 @@ from routeguard.policies.use import use
 from routeguard.policy import Place, Policy
 from routeguard.routes.rules import rule
 from routeguard.running.deadlines import HandlerTimeout
+from routeguard.running.events import Event
 from routeguard.serving.setup import setup
 from routeguard.telling.check import Finding, check
 from routeguard.telling.explain import Considered, Explanation, PolicyExplanation, explain
@@ -36,6 +39,7 @@ __all__ = [
     "ConfigError",
     "Considered",
     "ErrorContext",
+    "Event",
     "Explanation",
     "Finding",
     "HandlerTimeout",
@@ -55,11 +59,13 @@ __all__ = [
     "exempt",
     "explain",
     "get_error_response",
+    "headers",
     "https",
     "match_path",
     "match_request",
     "problem_details",
     "rule",
+    "security_headers",
     "setup",
     "shield",
     "shielded_count",

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from routeguard.policies.cors.policy import cors
 from routeguard.policies.csrf import csrf
 from routeguard.policies.errors.policy import errors
+from routeguard.policies.headers.policy import headers
 from routeguard.policies.https.policy import https
 from routeguard.policies.shield.policy import Shield
 from routeguard.policies.timeout.policy import timeout
@@ -32,8 +33,13 @@ ORDER: tuple[type[Policy], ...] = (
     Shield,
     OWN_KINDS_INNERMOST,
     use,
+    headers,
 )
-"""All kinds, outermost first. The application's own middlewares stand around `use`."""
+"""All kinds, outermost first. The application's own middlewares stand around `use`.
+
+They write on responses in the same order: `headers` is last, so that it can remove what any other
+kind has written.
+"""
 
 
 def order_of(kinds: Collection[type[Policy]]) -> list[type[Policy]]:

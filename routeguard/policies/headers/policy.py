@@ -1,17 +1,18 @@
 """`headers`: response headers, written on whatever leaves."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from aiohttp import hdrs
+from aiohttp import hdrs, web
 from aiohttp.http import SERVER_SOFTWARE
 from multidict import CIMultiDict, istr
 
 from routeguard.configuration import Faults, shown
-from routeguard.policies.cors.policy import vary_by
+from routeguard.policies.cors.fields import vary_by
 from routeguard.policies.headers.fields import read_fields
-from routeguard.policy import Policy
+from routeguard.policy import Bound, Place, Policy
+from routeguard.running.state import State, StateMark
 
 __all__ = ["Writer", "headers"]
 
@@ -42,6 +43,7 @@ class headers(Policy):
     """
 
     adds_up: ClassVar[bool] = True
+    distinct: ClassVar[bool] = False
 
     values: tuple[tuple[str, str | None], ...]
     replace: bool
@@ -55,9 +57,47 @@ class headers(Policy):
         object.__setattr__(self, "values", fields)
         object.__setattr__(self, "replace", replace)
 
+    def bind(self, place: Place) -> "BoundHeaders":
+        """What writes the headers."""
+        return BoundHeaders((self,))
+
+    def conflict(self, other: Policy) -> str | None:
+        """Names the headers that both name, but for `Vary`, which is added to."""
+        if not isinstance(other, headers):
+            return None
+        named = {name.lower() for name, _ in other.values} - {"vary"}
+        both = sorted(name for name, _ in self.values if name.lower() in named)
+        return f"both name {', '.join(both)}: name each header once" if both else None
+
     def __repr__(self) -> str:
         replaced = ", replace=True" if self.replace else ""
         return f"headers({dict(self.values)!r}{replaced})"
+
+
+class BoundHeaders(Bound):
+    """The statements of `headers` that apply together, in one run of the application."""
+
+    __slots__ = ("_statements", "_writer")
+
+    def __init__(self, statements: "tuple[headers, ...]") -> None:
+        """Takes the statements nearest first."""
+        self._statements = statements
+        self._writer = Writer(statements)
+
+    def join(self, farther: Sequence[Bound]) -> "BoundHeaders":
+        """All statements as one, so that for each header name the nearest decides."""
+        others = [one for one in farther if isinstance(one, BoundHeaders)]
+        more = (statement for one in others for statement in one._statements)
+        return BoundHeaders((*self._statements, *more))
+
+    def marks(self) -> StateMark:
+        """Writes the headers of responses."""
+        write = self._writer.write
+
+        def mark(request: web.Request, response: web.StreamResponse, state: State) -> None:
+            write(response.headers)
+
+        return mark
 
 
 class Writer:
