@@ -6,8 +6,10 @@ from datetime import timedelta
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
+from aiohttp.web_app import Application
 
 from routeguard.configuration import ConfigError, Faults, shown
+from routeguard.internals.probe import probe
 from routeguard.policy import Policy
 from routeguard.routes.rules import Rule, RuleIndex, check_policies
 from routeguard.routes.scope import SCOPE, Mount, Scope
@@ -58,7 +60,7 @@ def setup(
             start-up: a handler on which a policy was written without its parentheses.
     """
     faults = Faults("setup(...)")
-    if not isinstance(app, web.Application):
+    if not isinstance(app, Application):
         raise ConfigError(f"setup({shown(app)}): the first argument is the web.Application")
     if SCOPE in app:
         faults.add("the application is set up already: give all rules and policies to one setup")
@@ -93,7 +95,7 @@ def _install(
 
     async def start(app: web.Application) -> None:
         outside.arrange()
-        if faults := misused_handlers(app):
+        if faults := [*misused_handlers(app), *await probe(app)]:
             raise ConfigError("routeguard", *faults)
         for position, rule in unmatched_rules(scope):
             logger.warning('rule %d "%s" matches no route', position + 1, rule)
