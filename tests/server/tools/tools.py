@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Protocol
 
 from aiohttp import web
@@ -224,24 +225,33 @@ class Sentry:
         return seen
 
 
+class Span(Protocol):
+    """What is asked of a span of Datadog's."""
+
+    resource: str
+    error: int
+
+    def get_tag(self, name: str) -> str | None: ...
+
+
 class Datadog:
     """ddtrace, installed by its `trace_app`."""
 
     def __init__(self) -> None:
-        import ddtrace.contrib.internal.aiohttp.patch  # noqa: F401 - its settings
-        from ddtrace.contrib.internal.aiohttp.middlewares import trace_app, trace_middleware
-        from ddtrace.trace import Span, TraceFilter, tracer
-
+        # It is no package that everybody who checks types has.
+        import_module("ddtrace.contrib.internal.aiohttp.patch")  # where its settings are
+        aiohttp = import_module("ddtrace.contrib.internal.aiohttp.middlewares")
+        trace = import_module("ddtrace.trace")
         spans: list[Span] = []
         self._spans = spans
-        self._trace_app = trace_app
+        self._trace_app = aiohttp.trace_app
 
-        class Kept(TraceFilter):
-            def process_trace(self, trace: list[Span]) -> None:
-                spans.extend(trace)
+        def process_trace(self: object, trace: list[Span]) -> None:
+            spans.extend(trace)
 
-        tracer.configure(trace_processors=[Kept()])
-        self.outside: tuple[Middleware, ...] = (trace_middleware,)
+        kept = type("Kept", (trace.TraceFilter,), {"process_trace": process_trace})
+        trace.tracer.configure(trace_processors=[kept()])
+        self.outside: tuple[Middleware, ...] = (aiohttp.trace_middleware,)
 
     def list_in(self, app: web.Application) -> None:
         self._trace_app(app)
