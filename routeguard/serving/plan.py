@@ -15,7 +15,7 @@ from routeguard.routes.scope import SCOPE
 from routeguard.routes.splits import Splits, splits_of
 from routeguard.running.application import Running
 from routeguard.running.started import pass_on
-from routeguard.running.state import STATE, Run, State, StateMark
+from routeguard.running.state import Run, State, StateMark, keep_state
 from routeguard.serving.bindings import Binding, Bindings, joined
 from routeguard.serving.fast_lane import FastLane, find_lane
 from routeguard.serving.handler_chain import HandlerChain
@@ -221,7 +221,7 @@ def _way_in(run: Run, marks: tuple[StateMark, ...], owner: object) -> Enter:
 
     def enter(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
         state = State(handler, marks, owner)
-        request[STATE] = state
+        keep_state(request, state)
         return guarded(request, state)
 
     return enter
