@@ -20,6 +20,8 @@ from routeguard.policies.errors.context import (
 from routeguard.policies.errors.policy import errors, get_error_response
 from routeguard.policies.errors.problem import ProblemDetails, problem_details
 from routeguard.policies.exempt import exempt
+from routeguard.policies.headers.policy import headers
+from routeguard.policies.headers.security import security_headers
 from routeguard.policies.hosts import HostRefused, hosts
 from routeguard.policies.https.policy import https
 from routeguard.policies.proxied.policy import proxied
@@ -31,6 +33,7 @@ from routeguard.policies.use import use
 from routeguard.policy import Place, Policy
 from routeguard.routes.rules import rule
 from routeguard.running.deadlines import HandlerTimeout
+from routeguard.running.events import Event
 from routeguard.serving.setup import setup
 from routeguard.serving.shutdown import shutting_down
 from routeguard.telling.check import check
@@ -45,6 +48,7 @@ __all__ = [
     "Considered",
     "CrossOriginRefused",
     "ErrorContext",
+    "Event",
     "Explanation",
     "Finding",
     "HandlerTimeout",
@@ -66,6 +70,7 @@ __all__ = [
     "exempt",
     "explain",
     "get_error_response",
+    "headers",
     "hosts",
     "https",
     "match_path",
@@ -73,6 +78,7 @@ __all__ = [
     "problem_details",
     "proxied",
     "rule",
+    "security_headers",
     "setup",
     "shield",
     "shielded_count",

@@ -6,6 +6,7 @@ from routeguard.policies.body.policy import body
 from routeguard.policies.cors.policy import cors
 from routeguard.policies.csrf import csrf
 from routeguard.policies.errors.policy import errors
+from routeguard.policies.headers.policy import headers
 from routeguard.policies.hosts import hosts
 from routeguard.policies.https.policy import https
 from routeguard.policies.proxied.policy import proxied
@@ -40,8 +41,13 @@ ORDER: tuple[type[Policy], ...] = (
     Shield,
     OWN_KINDS_INNERMOST,
     use,
+    headers,
 )
-"""All kinds, outermost first. The application's own middlewares stand around `use`."""
+"""All kinds, outermost first. The application's own middlewares stand around `use`.
+
+They write on responses in the same order: `headers` is last, so that it can remove what any other
+kind has written.
+"""
 
 
 def order_of(kinds: Collection[type[Policy]]) -> list[type[Policy]]:
