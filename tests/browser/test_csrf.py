@@ -6,7 +6,7 @@ from playwright.async_api import Browser, Page
 
 from routeguard import cors, csrf, errors, problem_details, setup
 from tests.browser.conftest import Open, Serve, Site
-from tests.server.rawhttp import get, read_reply, talk
+from tests.support.rawhttp import get, read_reply, talk
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 

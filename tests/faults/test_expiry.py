@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from routeguard import rule, setup, timeout
-from tests.faults.virtual import Wire
+from tests.support.virtual import Wire
 
 pytestmark = pytest.mark.faults
 

@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 
 from routeguard import Policy, cors, errors, https, setup, shield, shielded_count, timeout, use
-from tests.faults.messages import request
-from tests.faults.serving import Client, Server, serving, soon, until
+from tests.support.messages import request
+from tests.support.serving import Client, Server, serving, soon, until
 
 pytestmark = pytest.mark.faults
 

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientSession, WSMsgType, web
 
 from routeguard import errors, rule, setup, shield, timeout
-from tests.faults.serving import PATIENCE, Server, serving
+from tests.support.serving import PATIENCE, Server, serving
 
 pytestmark = pytest.mark.faults
 

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from routeguard import Policy, errors, setup, shield, shielded_count, timeout
-from tests.faults.serving import serving, soon, until
+from tests.support.serving import serving, soon, until
 
 pytestmark = pytest.mark.faults
 

@@ -6,10 +6,10 @@ import socket
 import sqlite3
 from pathlib import Path
 
-from tests.faults.messages import request
-from tests.faults.processes import PATIENCE, process
-from tests.faults.serving import Client
 from tests.faults.writes import ENVIRONMENT, Setting
+from tests.support.messages import request
+from tests.support.processes import PATIENCE, process
+from tests.support.serving import Client
 
 
 def post_and_hang_up(port: int, clients: int) -> None:

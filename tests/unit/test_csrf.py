@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from routeguard import csrf
-from tests.unit.errorrequests import a_request
+from tests.support.requests import a_request
 
 METHODS = ("GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH", "DELETE", "PROPFIND")
 UPGRADES: tuple[tuple[str, ...], ...] = ((), ("websocket",), (" WebSocket\t",), ("h2c",))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routeguard import ErrorContext, default_error_handler, error_context, get_error_response
-from tests.unit.errorrequests import Described, a_request
+from tests.support.requests import Described, a_request
 
 
 async def context_of(error: Exception) -> ErrorContext:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routeguard import ConfigError, HandlerTimeout, default_error_handler, errors, problem_details
-from tests.unit.errorrequests import a_request
+from tests.support.requests import a_request
 
 
 async def one(request: web.Request) -> web.Response:

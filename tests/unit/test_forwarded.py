@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routeguard import https
-from tests.unit.errorrequests import a_request
+from tests.support.requests import a_request
 from tests.unit.forwardedoracle import last_proto
 
 FORWARDED = https({"Forwarded": "https"}, trusted="*")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routeguard import https
-from tests.unit.errorrequests import Transport, request_over
+from tests.support.requests import Transport, request_over
 
 
 def request_from(

@@ -6,7 +6,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from routeguard import ConfigError, cors
-from tests.unit.test_origins import admits
+from tests.unit.admitting import admits
 
 # --- ten thousand origins behave as one -----------------------------------------------------------
 

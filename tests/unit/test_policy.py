@@ -26,7 +26,7 @@ from routeguard import (
     timeout,
     use,
 )
-from tests.server.seen import label
+from tests.support.seen import label
 
 
 async def audit(request: web.Request, handler: Handler) -> web.StreamResponse:

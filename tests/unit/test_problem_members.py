@@ -17,7 +17,7 @@ from routeguard import (
     get_error_response,
     problem_details,
 )
-from tests.unit.errorrequests import Described, a_request
+from tests.support.requests import Described, a_request
 
 TOO_LARGE = web.HTTPRequestEntityTooLarge(7, 8)  # which has a text of aiohttp's own
 FORMS = ("application/problem+json", "text/html", "text/plain")

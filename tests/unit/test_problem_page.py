@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routeguard import get_error_response, problem_details
-from tests.unit.errorrequests import Described, a_request
+from tests.support.requests import Described, a_request
 
 
 class Page(HTMLParser):

@@ -12,7 +12,7 @@ from yarl import URL
 
 import routeguard
 from routeguard import ConfigError, cors, explain, rule, shield, timeout, use
-from tests.server.trail import stamp
+from tests.support.trail import stamp
 
 # Each: the pattern, and what the message must say.
 BAD_PATTERNS: list[tuple[object, list[str]]] = [

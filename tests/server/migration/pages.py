@@ -30,7 +30,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.server.rawhttp import PATIENCE, read_reply
+from tests.support.rawhttp import PATIENCE, read_reply
 
 __all__ = ["Shown", "answered", "printed", "shown_in"]
 

@@ -14,7 +14,7 @@ from aiohttp_middlewares.timeout import timeout_middleware
 
 import routeguard
 from routeguard import errors, shield, timeout
-from tests.server.rawhttp import PATIENCE
+from tests.support.rawhttp import PATIENCE
 
 __all__ = [
     "AIOJOBS",

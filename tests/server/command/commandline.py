@@ -1,0 +1,83 @@
+"""Runs `python -m routeguard` for the tests, as people run it."""
+
+import functools
+import io
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from routeguard.__main__ import main
+
+ROOT = Path(__file__).parents[3]
+TOUR = "examples.tour.api:make_api"
+SHOP = "tests.server.command.shop:app"
+PATIENCE = 120.0  # seconds; a bound for a hanging process, not a speed
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """The environment without what would change how rich writes."""
+    unwanted = {"COLUMNS", "NO_COLOR", "FORCE_COLOR", "TERM", "TTY_COMPATIBLE", "COLORTERM"}
+    unwanted |= {"PYTHONUNBUFFERED", "PYTHONWARNINGS"}
+    kept = {name: value for name, value in os.environ.items() if name not in unwanted}
+    return {**kept, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", **changes}
+
+
+def run(
+    *arguments: str,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+    options: Sequence[str] = ("-P",),
+    stdout: int | IO[str] = subprocess.PIPE,
+) -> subprocess.CompletedProcess[str]:
+    # -P: what is under test is what is installed; the command itself makes `cwd` importable.
+    return subprocess.run(
+        [sys.executable, *options, "-m", "routeguard", *arguments],
+        cwd=cwd,
+        env=environment() if env is None else env,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+@functools.cache  # several tests look at different sides of one answer
+def answer(*arguments: str, **changes: str) -> str:
+    done = run(*arguments, env=environment(**changes))
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def data(*arguments: str) -> Any:
+    return json.loads(answer(*arguments, "--json"))
+
+
+def here(*arguments: str, columns: int = 100) -> str:
+    """The same without a process of its own, where only the arguments are in question."""
+    written = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(written):
+        patch.setenv("COLUMNS", str(columns))
+        patch.chdir(ROOT)
+        patch.setattr(sys, "path", [str(ROOT), *sys.path])
+        assert main(arguments) == 0
+    return written.getvalue()
+
+
+def rows(text: str) -> dict[str, str]:
+    """The lines of a table by method and path, each with the line of places below it."""
+    lines = text.splitlines()
+    found = {}
+    for line, below in itertools.pairwise(lines):
+        if start := re.match(r"([A-Z*,]+) +(/\S*)", line):
+            found[f"{start[1]} {start[2]}"] = f"{line}\n{below}"
+    return found
