@@ -67,12 +67,15 @@ class Fields:
             counts: one for each rate.
             suffix: what tells these names from equal ones of another statement.
         """
-        told = list(zip(self._names, counts, strict=True))
-        refused = [one for one in told if one[1][0] < 0]
+        refused = any(left < 0 for left, _ in counts)
         return ", ".join(
             [
-                f'"{name}{suffix}";r={max(0, left)};t={math.ceil(seconds)}'
-                for name, (left, seconds) in refused or told
+                # In parts, a place may become free up to a hundredth of the window late.
+                f'"{name}{suffix}";r={max(0, left)};t={min(math.ceil(seconds), rate.window)}'
+                for name, rate, (left, seconds) in zip(
+                    self._names, self._rates, counts, strict=True
+                )
+                if left < 0 or not refused
             ]
         )
 
