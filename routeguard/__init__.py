@@ -19,12 +19,13 @@ from routeguard.policies.errors.problem import ProblemDetails, problem_details
 from routeguard.policies.exempt import exempt
 from routeguard.policies.https.policy import https
 from routeguard.policies.shield.policy import shield
+from routeguard.policies.shield.work import shielded_count
 from routeguard.policies.timeout.policy import deadline, timeout
 from routeguard.policies.use import use
-from routeguard.policy import Policy
+from routeguard.policy import Place, Policy
 from routeguard.routes.rules import rule
 from routeguard.running.deadlines import HandlerTimeout
-from routeguard.serving.setup import setup, shielded_count
+from routeguard.serving.setup import setup
 from routeguard.telling.check import Finding, check
 from routeguard.telling.explain import Considered, Explanation, PolicyExplanation, explain
 from routeguard.telling.survey import Survey, SurveyedRoute, survey
@@ -38,6 +39,7 @@ __all__ = [
     "Explanation",
     "Finding",
     "HandlerTimeout",
+    "Place",
     "Policy",
     "PolicyExplanation",
     "ProblemDetails",

@@ -1,25 +1,33 @@
-"""A policy is a value; this is how it rides on a handler and is found there again.
+"""Policies as values, and how they are attached to handlers and read back.
 
-A handler that is decorated is put behind a transparent proxy, which looks like the handler in
-every way and remembers the policies; the function itself is left untouched. A `web.View` class
-cannot be proxied (aiohttp asks `issubclass` of it), so its policies stand in the class.
+A decorated handler is put behind a transparent proxy, which looks like the handler in every way
+and holds the policies; the function itself is not changed. A `web.View` class cannot be proxied,
+since aiohttp asks `issubclass` of it: its policies stand in an attribute of the class.
 """
 
 import functools
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, ClassVar, TypeVar, cast, final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar, cast, final
 
 import wrapt
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractView
 
 from routeguard.configuration import ConfigError, shown
+from routeguard.running.application import Running
+from routeguard.running.state import Run, StateMark
 
 __all__ = [
+    "Attached",
+    "Bound",
     "Guarded",
     "Handler",
+    "Middleware",
+    "Place",
+    "PlaceKind",
     "Policy",
     "is_async",
     "kind_name",
@@ -35,8 +43,32 @@ H = TypeVar("H", bound=Callable[..., object])
 VIEW_ATTRIBUTE = "__routeguard_policies__"
 
 
+PlaceKind = Literal["view method", "decorator", "view class", "rule", "fallback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a policy is stated.
+
+    Attributes:
+        text: the place in words: `'rule 3 "/api/*"'`, `"fallback"`, `"decorator"`.
+        kind: what it is: `"decorator"`, `"view method"`, `"view class"`, `"rule"` or
+            `"fallback"`.
+        app: the application that states it; of a decorator, the handler's own.
+    """
+
+    text: str
+    kind: PlaceKind
+    app: web.Application = field(repr=False)
+    running: Running = field(repr=False, compare=False)
+    """The run of the application for which the policy is bound."""
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class Policy:
-    """What every kind of policy is: a value that decorates, stands in a rule, or is a fallback.
+    """The base of all kinds of policy: a value that decorates, stands in a rule, or is a fallback.
 
     A class derived directly from this one is a new *kind* of policy, with a decorator, precedence
     and `explain` line of its own. Derive a frozen, slotted dataclass and override `handle`::
@@ -48,14 +80,25 @@ class Policy:
                 log.info("%s %s", request.path, response.status)
                 return response
 
+    A kind may override `mark` as well, to write headers on whatever leaves, and `bind`, where it
+    needs something while it serves: a value holds no state of a running application.
+
     Kinds of your own nest inside `errors` and `csrf` and outside `timeout`; among each other in
-    the alphabetical order of their names.
+    the alphabetical order of their names. With `innermost = True` they nest inside `shield`, right
+    around the handler's work.
+
+    The names `bind`, `handle`, `mark`, `start`, `stop`, `explain`, `findings`, `names_kind`,
+    `on_every_route`, `adds_up` and `innermost` are the base class's: no field of a kind may be
+    called so.
     """
 
     __slots__ = ()
 
     adds_up: ClassVar[bool] = False
     """Whether all statements of this kind apply to a request, instead of the nearest alone."""
+
+    innermost: ClassVar[bool] = False
+    """Whether a kind of your own nests inside `shield`, right around the handler's work."""
 
     def __call__(self, handler: H) -> H:
         """Decorates a handler (function, method, partial, callable object or `web.View` class).
@@ -72,8 +115,23 @@ class Policy:
         """
         return _attach(self, handler)
 
+    def bind(self, place: Place) -> object:
+        """Makes what serves requests for one statement of this policy.
+
+        It is called once for each statement and run of an application, when the application
+        starts.
+
+        Args:
+            place: where the policy is stated.
+
+        Returns:
+            An object with any of these methods, each of which is as described here: `handle`,
+            `mark`, `start`, `stop`. Default: the policy itself.
+        """
+        return self
+
     async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Applies the policy to one request; a kind of your own overrides it.
+        """Applies the policy to one request.
 
         Args:
             request: the request.
@@ -84,9 +142,87 @@ class Policy:
         """
         return await handler(request)
 
+    def mark(self, request: web.Request, response: web.StreamResponse) -> Awaitable[None] | None:
+        """Writes on a response that leaves, of whatever kind it is.
+
+        It is called when the headers are about to be sent: for streams, files and WebSocket
+        handshakes, for 404s, for the answers of error handlers, and for aiohttp's own 500.
+
+        Args:
+            request: the request.
+            response: the response, whose headers may be changed.
+
+        Returns:
+            Something to await, or `None`.
+        """
+        return None
+
+    async def start(self) -> None:
+        """Is awaited when the application starts, before it serves any request."""
+
+    async def stop(self) -> None:
+        """Is awaited when the application is cleaned up, after the last request."""
+
+    @classmethod
+    def on_every_route(cls, running: Running, method: str) -> "Bound | None":
+        """What a kind of the library does on every route with a method, stated there or not."""
+        return None
+
     def names_kind(self) -> bool:
         """Whether this very value stands for its whole kind, as in `exempt(shield)`."""
         return False
+
+
+Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+
+
+class Bound:
+    """What a kind of the library binds itself to, in place of an object with `handle` and `mark`.
+
+    A link of the chain takes the state of the request along, and costs less than a handler that
+    is made for each request.
+    """
+
+    __slots__ = ()
+
+    def covers(self, method: str) -> bool:
+        """Whether there is anything to do for requests with a method."""
+        return True
+
+    def link(self, inner: Run) -> Run:
+        """The chain with this policy around what is inside."""
+        return inner
+
+    def marks(self) -> StateMark | None:
+        """What writes on responses that leave; `None` where nothing does."""
+        return None
+
+    def beside_handler(self) -> tuple[Middleware, web.Application] | None:
+        """A middleware to run inside the application's own, and the application that stated it."""
+        return None
+
+    async def start(self) -> None:
+        """As `Policy.start`."""
+
+    async def stop(self) -> None:
+        """As `Policy.stop`."""
+
+
+@final
+class Attached:
+    """One policy on one handler.
+
+    It is compared by identity: the same value on two handlers is two statements, and one
+    decorated handler on two routes is one.
+    """
+
+    __slots__ = ("policy",)
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy: Policy = policy
+
+    def __repr__(self) -> str:
+        return f"Attached({self.policy!r})"
 
 
 def kind_of(policy_type: type[Policy]) -> type[Policy]:
@@ -115,7 +251,7 @@ class Guarded(Proxy):
     equality by identity.
     """
 
-    def __init__(self, wrapped: Callable[..., object], policies: tuple[Policy, ...]) -> None:
+    def __init__(self, wrapped: Callable[..., object], policies: tuple[Attached, ...]) -> None:
         super().__init__(wrapped)
         self._self_policies = policies
 
@@ -181,23 +317,23 @@ def _attach(policy: Policy, handler: H) -> H:
                 f"{policy!r} decorates {handler.__name__} itself, and so every view there is: "
                 f"decorate a class derived from it"
             )
-        stated = (policy, *vars(handler).get(VIEW_ATTRIBUTE, ()))
+        stated = (Attached(policy), *vars(handler).get(VIEW_ATTRIBUTE, ()))
         setattr(handler, VIEW_ATTRIBUTE, stated)
         return handler
     proxy: object = handler
     if type(proxy) is Guarded:
         # One layer, however many decorators: each further proxy would cost every request.
-        stated = (policy, *proxy._self_policies)
+        stated = (Attached(policy), *proxy._self_policies)
         return cast(H, Guarded(proxy.__wrapped__, stated))
     if isinstance(handler, Policy) or not callable(handler):
         raise ConfigError(
             f"{policy!r} decorates {shown(handler)}, which handles no requests: "
             f"decorate a handler function, method, callable object or web.View"
         )
-    return cast(H, Guarded(handler, (policy,)))
+    return cast(H, Guarded(handler, (Attached(policy),)))
 
 
-def policies_of(handler: object, method: str) -> list[tuple[str, str, Policy]]:
+def policies_of(handler: object, method: str) -> list[tuple[PlaceKind, str, Attached]]:
     """What is stated on a handler, nearest first, each with a word on where.
 
     Args:
@@ -208,10 +344,10 @@ def policies_of(handler: object, method: str) -> list[tuple[str, str, Policy]]:
         Triples of place (`"decorator"`, `"view method"`, `"view class"`), the class that states it
         where a class does, and policy. The outermost of several decorators comes first.
     """
-    found: list[tuple[str, str, Policy]] = []
+    found: list[tuple[PlaceKind, str, Attached]] = []
     for layer in _layers(handler):
         if type(layer) is Guarded:
-            found.extend(("decorator", "", policy) for policy in layer._self_policies)
+            found.extend(("decorator", "", attached) for attached in layer._self_policies)
         elif isinstance(layer, type):
             found.extend(_view_policies(layer, method))
     return found
@@ -273,14 +409,14 @@ def _call_method(layer: object) -> object:
     return inspect.getattr_static(type(layer), "__call__", None)
 
 
-def _view_policies(view: type, method: str) -> Iterator[tuple[str, str, Policy]]:
+def _view_policies(view: type, method: str) -> Iterator[tuple[PlaceKind, str, Attached]]:
     # A view's methods are found by lower-cased name; METH_ALL keeps "REQUEST" from being one.
     if method in hdrs.METH_ALL:
         member = inspect.getattr_static(view, method.lower(), None)
         for layer in _layers(member):
             if type(layer) is Guarded:
-                for policy in layer._self_policies:
-                    yield "view method", "", policy
+                for attached in layer._self_policies:
+                    yield "view method", "", attached
     for base in view.__mro__:
-        for policy in vars(base).get(VIEW_ATTRIBUTE, ()):
-            yield "view class", base.__qualname__, policy
+        for attached in vars(base).get(VIEW_ATTRIBUTE, ()):
+            yield "view class", base.__qualname__, attached

@@ -46,10 +46,10 @@ import re, sys, tomllib
 with open(sys.argv[1], "rb") as file:
     project = tomllib.load(file)["project"]
 for requirement in sum(project["optional-dependencies"].values(), project["dependencies"]):
-    bounded = re.fullmatch(r"([A-Za-z0-9._-]+)>=([0-9.]+)", requirement)
+    bounded = re.fullmatch(r"([A-Za-z0-9._-]+)>=([0-9.]+)(,<[0-9.]+)?", requirement)
     if bounded is None:
-        sys.exit(f"pyproject.toml: {requirement!r} is not of the form 'name>=version'")
-    print("{}=={}".format(*bounded.groups()))
+        sys.exit(f"pyproject.toml: {requirement!r} is not of the form 'name>=version[,<version]'")
+    print("{}=={}".format(bounded[1], bounded[2]))
 # What aiohttp and yarl bring along, as old as this Python has wheels of it.
 print("multidict==6.0.5")
 PYTHON

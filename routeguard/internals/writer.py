@@ -1,23 +1,31 @@
-"""The connection of a request that was answered while shielded work still holds it."""
+"""The exchanged class of the writer: the connection of a request that has been answered.
+
+Preparing a response changes the writer before any hook is asked, and the next bytes on the
+connection may be another answer's. So it is the writer that refuses shielded work which wants to
+send after its request has been answered or its client has gone.
+"""
 
 import asyncio
+from collections.abc import Iterable
 
 from aiohttp import web
 from aiohttp.http import StreamWriter
 from multidict import CIMultiDict
 
-__all__ = ["DetachedError", "guard_writer"]
+from routeguard.internals.request import UnguardedError, is_served
+
+__all__ = ["DetachedError", "GuardedWriter", "check_writer", "guard_writer", "is_own_connection"]
 
 
 class DetachedError(ConnectionResetError):
     """Shielded work wants to send, though its request has been answered or its client has gone."""
 
 
-class AnsweringWriter(StreamWriter):
+class GuardedWriter(StreamWriter):
     """The writer of a request that only the request's own task may use any more.
 
-    Preparing a response changes the writer before any hook is asked, and the next bytes on the
-    connection may be another answer's.
+    Every method that sends, and every one that changes how the next bytes are sent, asks first.
+    A test finds a method of aiohttp's that does not.
     """
 
     own_task: "asyncio.Task[object] | None"
@@ -70,12 +78,62 @@ class AnsweringWriter(StreamWriter):
         self._admit()
         await super().write_eof(chunk)
 
+    async def drain(self) -> None:
+        self._admit()
+        await super().drain()
+
+    # Whatever else aiohttp may send with comes to one of these.
+
+    def _write(self, chunk: "bytes | bytearray | memoryview[int] | memoryview[bytes]") -> None:
+        self._admit()
+        super()._write(chunk)
+
+    def _writelines(
+        self, chunks: "Iterable[bytes | bytearray | memoryview[int] | memoryview[bytes]]"
+    ) -> None:
+        self._admit()
+        super()._writelines(chunks)
+
+
+def check_writer(request: web.BaseRequest) -> None:
+    """Finds out beforehand whether `guard_writer` can do its work.
+
+    Raises:
+        UnguardedError: the server made a writer of another class.
+    """
+    writer = request.writer
+    if type(writer) not in (StreamWriter, GuardedWriter) and is_served(request):
+        raise UnguardedError(writer, "the answer to a request is written by")
+
 
 def guard_writer(request: web.BaseRequest, task: "asyncio.Task[object] | None") -> None:
-    """From here on only a task may write to the connection of a request."""
+    """From here on only a task may write to the connection of a request.
+
+    Args:
+        request: the request.
+        task: the request's own task.
+
+    Raises:
+        UnguardedError: the server made a writer of another class.
+    """
+    check_writer(request)
     writer = request.writer
     if type(writer) is StreamWriter:
         # The one way in: aiohttp made the writer, and responses take it from the request.
-        writer.__class__ = AnsweringWriter
-        assert isinstance(writer, AnsweringWriter)
+        writer.__class__ = GuardedWriter
+    if isinstance(writer, GuardedWriter):
         writer.own_task = task
+
+
+def is_own_connection(request: web.BaseRequest, error: BaseException) -> bool:
+    """Whether an error was raised in writing to a request's own connection.
+
+    It tells a client that has left from a failure of some other connection that the handler uses.
+    """
+    writer, protocol = request.writer, request.protocol
+    step = error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_locals.get("self") in (writer, protocol):
+            return True
+        step = step.tb_next
+    return False

@@ -1,5 +1,7 @@
 """The kinds of policy, in the order in which they nest; a new one is added here."""
 
+from collections.abc import Collection
+
 from routeguard.policies.cors.policy import cors
 from routeguard.policies.csrf import csrf
 from routeguard.policies.errors.policy import errors
@@ -9,16 +11,40 @@ from routeguard.policies.timeout.policy import timeout
 from routeguard.policies.use import use
 from routeguard.policy import Policy
 
-__all__ = ["OUTSIDE", "WITHIN", "order_of"]
-
-OUTSIDE: tuple[type[Policy], ...] = (https, cors, errors, csrf)
-"""The kinds that nest outside those of an application's own, outermost first."""
-
-WITHIN: tuple[type[Policy], ...] = (timeout, Shield, use)
-"""The kinds that nest inside them."""
+__all__ = ["ORDER", "OWN_KINDS", "OWN_KINDS_INNERMOST", "order_of"]
 
 
-def order_of(kinds: set[type[Policy]]) -> list[type[Policy]]:
+class OWN_KINDS(Policy):
+    """Where an application's own kinds nest."""
+
+
+class OWN_KINDS_INNERMOST(Policy):
+    """Where those of its kinds nest that stand right around the handler's work."""
+
+
+ORDER: tuple[type[Policy], ...] = (
+    https,
+    cors,
+    errors,
+    csrf,
+    OWN_KINDS,
+    timeout,
+    Shield,
+    OWN_KINDS_INNERMOST,
+    use,
+)
+"""All kinds, outermost first. The application's own middlewares stand around `use`."""
+
+
+def order_of(kinds: Collection[type[Policy]]) -> list[type[Policy]]:
     """The order in which kinds nest, outermost first; always all of the library's own."""
-    others = kinds.difference(OUTSIDE, WITHIN)
-    return [*OUTSIDE, *sorted(others, key=lambda kind: kind.__name__), *WITHIN]
+    own = sorted(set(kinds).difference(ORDER), key=lambda kind: kind.__name__)
+    ordered: list[type[Policy]] = []
+    for kind in ORDER:
+        if kind is OWN_KINDS:
+            ordered += [one for one in own if not one.innermost]
+        elif kind is OWN_KINDS_INNERMOST:
+            ordered += [one for one in own if one.innermost]
+        else:
+            ordered.append(kind)
+    return ordered

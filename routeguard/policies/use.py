@@ -1,19 +1,15 @@
 """`use`: any aiohttp middleware, on one route or rule only."""
 
-import functools
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from aiohttp import web
 
 from routeguard.configuration import ConfigError, shown
-from routeguard.policy import Handler, Policy, is_async
+from routeguard.policy import Bound, Middleware, Place, Policy, is_async
 
-__all__ = ["Chain", "Middleware", "use"]
-
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+__all__ = ["use"]
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -42,9 +38,26 @@ class use(Policy):
         _check(middleware)
         object.__setattr__(self, "middleware", middleware)
 
+    def bind(self, place: Place) -> "BoundUse":
+        """The middleware with the application that stated it."""
+        return BoundUse(self.middleware, place.app)
+
     def __repr__(self) -> str:
         name = getattr(self.middleware, "__qualname__", None) or repr(self.middleware)
         return f"use({name})"
+
+
+class BoundUse(Bound):
+    """One `use` in one run of the application."""
+
+    __slots__ = ("_app", "_middleware")
+
+    def __init__(self, middleware: Middleware, app: web.Application) -> None:
+        self._middleware = middleware
+        self._app = app
+
+    def beside_handler(self) -> tuple[Middleware, web.Application]:
+        return self._middleware, self._app
 
 
 def _check(middleware: object) -> None:
@@ -64,69 +77,3 @@ def _check(middleware: object) -> None:
         raise ConfigError(f"use({name}): it is an old-style middleware factory: {remedy}")
     if not is_async(middleware) and getattr(middleware, "__middleware_version__", None) != 1:
         raise ConfigError(f"use({name}): it is not async: {remedy}")
-
-
-class Chain:
-    """The `use` middlewares of one plan, placed next to the handler.
-
-    aiohttp hands a dispatcher the other middlewares as a chain of partials around the handler.
-    The chain is rebuilt with ours at its inner end; once, as aiohttp keeps the chains it builds.
-    """
-
-    __slots__ = ("_built", "_for", "_stated")
-
-    def __init__(self, stated: Sequence[tuple[Middleware, web.Application]]) -> None:
-        """Takes the middlewares, outermost first, each with the application that stated it."""
-        self._stated = tuple(stated)
-        self._for: Handler | None = None
-        self._built: Handler | None = None
-
-    def around(self, request: web.Request, handler: Handler) -> Handler:
-        """What to call instead of `handler` so that the middlewares run next to the handler."""
-        if self._built is None or handler is not self._for:
-            inner_app = request.match_info.apps[-1]
-            self._built = self._insert(handler, request.match_info.handler, inner_app)
-            self._for = handler
-        return self._built
-
-    def _insert(self, handler: Handler, innermost: Handler, app: web.Application) -> Handler:
-        if (
-            handler != innermost
-            and isinstance(handler, functools.partial)
-            and "handler" in handler.keywords
-        ):
-            inner = self._insert(handler.keywords["handler"], innermost, app)
-            keywords = {**handler.keywords, "handler": inner}
-            rebuilt = functools.partial(handler.func, *handler.args, **keywords)
-            return functools.update_wrapper(rebuilt, inner)
-        return self._wrap(handler, app)
-
-    def _wrap(self, handler: Handler, app: web.Application) -> Handler:
-        outer = app
-        for middleware, stating in reversed(self._stated):
-            handler = functools.partial(_through, middleware, _in_app(outer, handler, stating))
-            outer = stating
-        return _in_app(outer, handler, app)
-
-
-async def _through(
-    middleware: Middleware, handler: Handler, request: web.Request
-) -> web.StreamResponse:
-    return await middleware(request, handler)
-
-
-def _in_app(app: web.Application, handler: Handler, around: web.Application) -> Handler:
-    """A handler that sees an application as `request.app`, where another one is around it."""
-    if app is around:
-        return handler
-
-    async def switched(request: web.Request) -> web.StreamResponse:
-        match_info = request.match_info
-        before = match_info.current_app
-        match_info.current_app = app
-        try:
-            return await handler(request)
-        finally:
-            match_info.current_app = before
-
-    return switched

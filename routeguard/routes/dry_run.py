@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import cast
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from aiohttp.abc import AbstractView
 from multidict import CIMultiDict, MultiDictProxy
 from yarl import URL
 
 from routeguard.configuration import ConfigError
 
-__all__ = ["Asked", "resolve_now"]
+__all__ = ["Asked", "is_routed", "resolve_now"]
 
 
 class Asked:
@@ -60,3 +61,19 @@ def resolve_now(
         raise ConfigError(f"{only_running}, for a resource waits for something outside")
     match_info.add_app(app)
     return match_info
+
+
+def is_routed(match_info: web.UrlMappingMatchInfo, method: str) -> bool:
+    """Whether a path routes a method; also where it routes nothing at all, and 404 is to be read.
+
+    Args:
+        match_info: what the path and method resolved to.
+        method: the method, as it was asked for.
+    """
+    if match_info.http_exception is not None:
+        return match_info.http_exception.status == web.HTTPNotFound.status_code
+    handler: object = match_info.handler
+    if isinstance(handler, type) and issubclass(handler, AbstractView):
+        # A view has attributes that are no methods of HTTP, such as `request`.
+        return method in hdrs.METH_ALL and hasattr(handler, method.lower())
+    return True

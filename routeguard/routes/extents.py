@@ -14,7 +14,15 @@ from routeguard.routes.resolution import canonical_of
 from routeguard.routes.rules import Pattern, Rule
 from routeguard.routes.scope import Scope
 
-__all__ = ["Extent", "covers", "extent_of", "is_routed_to", "overlap", "typical_paths"]
+__all__ = [
+    "Extent",
+    "beginning_of",
+    "covers",
+    "extent_of",
+    "is_routed_to",
+    "overlap",
+    "typical_paths",
+]
 
 SEGMENT = r"[^{}/]+"  # what a placeholder without a regex of its own stands for
 PLACEHOLDER = re.compile(r"\{[^{}]*\}")
@@ -44,6 +52,21 @@ class Extent:
     is_single: bool
     by_segment: bool
     reached_by: Callable[[str], bool]
+
+
+def beginning_of(resource: web.AbstractResource) -> str | None:
+    """What all paths of a resource begin with, decoded; of a plain one, its only path.
+
+    Returns:
+        `None` for a resource of somebody else's making, derived or not, which may serve what it
+        likes.
+    """
+    if type(resource) is web.PlainResource:
+        # aiohttp compares these with what is left encoded in a path.
+        return resource.canonical.replace("%2F", "/").replace("%25", "%")
+    if type(resource) is web.DynamicResource or type(resource) is web.StaticResource:
+        return URL.build(path=resource.canonical.partition("{")[0], encoded=True).path
+    return None
 
 
 def extent_of(match_info: web.UrlMappingMatchInfo, scope: Scope) -> Extent:

@@ -16,7 +16,16 @@ from routeguard.policies.order import order_of
 from routeguard.policy import Policy, kind_of, policies_of
 from routeguard.routes.scope import Scope, Statement, scopes_of
 
-__all__ = ["Decision", "Resolution", "canonical_of", "positions_of", "resolve"]
+__all__ = [
+    "Decision",
+    "Resolution",
+    "as_fallbacks",
+    "canonical_of",
+    "in_rules",
+    "on_handler",
+    "positions_of",
+    "resolve",
+]
 
 Positions = tuple[tuple[int, ...], ...]
 
@@ -90,9 +99,11 @@ def resolve(match_info: web.UrlMappingMatchInfo, method: str, positions: Positio
         method: the method asked for.
         positions: what `positions_of` told for this request.
     """
-    levels = _on_handler(match_info, method)
+    levels: list[Level] = []
+    if match_info.http_exception is None:
+        levels += on_handler(match_info.route.handler, method, match_info.apps[-1])
     for scope, matched in zip(scopes_of(match_info), positions, strict=True):
-        levels += [_in_rules(scope, matched), [_as_fallbacks(scope)]]
+        levels += [in_rules(scope, matched), [as_fallbacks(scope)]]
     statements = [statement for level in levels for group in level for statement in group]
     kinds = {kind for statement in statements for kind in _kinds(statement.policy)}
     return Resolution(
@@ -109,14 +120,20 @@ Group = list[Statement]
 Level = list[Group]
 
 
-def _on_handler(match_info: web.UrlMappingMatchInfo, method: str) -> list[Level]:
-    if match_info.http_exception is not None:
-        return []
+def on_handler(handler: object, method: str, app: web.Application) -> list[Level]:
+    """What is stated on a handler, nearest level first.
+
+    Args:
+        handler: a route's handler.
+        method: the method asked for.
+        app: the application of the route.
+    """
     levels: dict[str, dict[int, Statement]] = {}
-    for place, owner, policy in policies_of(match_info.route.handler, method):
+    for place, owner, attached in policies_of(handler, method):
         # A copied __dict__ shows the same statement twice.
         level = levels.setdefault(f"{place} {owner}", {})
-        level.setdefault(id(policy), Statement(policy, place, match_info.apps[-1]))
+        statement = Statement(attached.policy, place, app, place, (app, attached))
+        level.setdefault(id(attached), statement)
     return [[[statement] for statement in level.values()] for level in levels.values()]
 
 
@@ -126,19 +143,26 @@ def place_of_rule(scope: Scope, position: int) -> str:
     return f'rule {position + 1} "{scope.rules.rules[position]}"{of}'
 
 
-def _in_rules(scope: Scope, matched: Iterable[int]) -> Level:
+def in_rules(scope: Scope, matched: Iterable[int]) -> Level:
+    """What some of an application's rules state, a group for each rule."""
     return [
         [
-            Statement(policy, place_of_rule(scope, position), scope.app)
-            for policy in scope.rules.rules[position].policies
+            Statement(
+                policy, place_of_rule(scope, position), scope.app, "rule", (scope.app, position, i)
+            )
+            for i, policy in enumerate(scope.rules.rules[position].policies)
         ]
         for position in matched
     ]
 
 
-def _as_fallbacks(scope: Scope) -> Group:
+def as_fallbacks(scope: Scope) -> Group:
+    """What an application states as fallbacks."""
     of = f" of {scope.mount.prefix}" if scope.mount.prefix else ""
-    return [Statement(policy, f"fallback{of}", scope.app) for policy in scope.fallbacks]
+    return [
+        Statement(policy, f"fallback{of}", scope.app, "fallback", (scope.app, i))
+        for i, policy in enumerate(scope.fallbacks)
+    ]
 
 
 def _kinds(policy: Policy) -> frozenset[type[Policy]]:

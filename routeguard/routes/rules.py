@@ -288,13 +288,60 @@ class RuleIndex:
         Args:
             fixed: what all paths of one resource begin with, such as `/users/`.
         """
-        return (
-            bool(self._regexes)
-            or _any_inside(self._sorted_exact, fixed)
-            or _any_inside(self._sorted_prefixes, fixed, beyond=True)
+        return bool(self._regexes) or self.inside(fixed, "") is not None
+
+    def inside(self, fixed: str, usual: str) -> "Inside | None":
+        """What is said of some of the paths that begin with a text; `None` where nothing is.
+
+        Args:
+            fixed: what all paths of one resource begin with, such as `/users/`.
+            usual: a path of the resource that stands for all that no rule looks at by itself.
+        """
+        exact = frozenset(_inside(self._sorted_exact, fixed))
+        prefixes = frozenset(
+            path[:-1] for path in _inside(self._sorted_prefixes, fixed, beyond=True)
         )
+        if not exact and not prefixes and not self._regexes:
+            return None
+        regexes = tuple((one, one.match(usual) is not None) for _, one in self._regexes)
+        return Inside(exact, prefixes, len(fixed), regexes)
 
 
-def _any_inside(paths: Sequence[str], fixed: str, *, beyond: bool = False) -> bool:
+def _inside(paths: Sequence[str], fixed: str, *, beyond: bool = False) -> Iterator[str]:
+    """Those of some sorted paths that begin with a text; `beyond`: and are longer than it."""
     place = (bisect_right if beyond else bisect_left)(paths, fixed)
-    return place < len(paths) and paths[place].startswith(fixed)
+    while place < len(paths) and paths[place].startswith(fixed):
+        yield paths[place]
+        place += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What rules say of some of the paths with one beginning, and not of all.
+
+    Attributes:
+        exact: the paths that rules name.
+        prefixes: the prefixes below which rules name all paths.
+        start: where in a path the first slash may stand that ends one of the prefixes.
+        regexes: regular expressions, and whether each matches the usual path.
+    """
+
+    exact: frozenset[str]
+    prefixes: frozenset[str]
+    start: int
+    regexes: tuple[tuple[re.Pattern[str], bool], ...]
+
+    def names(self, path: str) -> bool:
+        """Whether not the same rules match a path as match the usual ones."""
+        if path in self.exact:
+            return True
+        if self.prefixes:
+            end = path.find("/", self.start)
+            while end >= 0:
+                if path[:end] in self.prefixes:
+                    return True
+                end = path.find("/", end + 1)
+        for regex, usual in self.regexes:
+            if (regex.match(path) is not None) is not usual:
+                return True
+        return False

@@ -1,12 +1,13 @@
 """What one application states: its rules, its fallbacks, and where it is mounted."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from aiohttp import web
 from aiohttp.abc import AbstractMatchInfo
 from yarl import URL
 
-from routeguard.policy import Policy
+from routeguard.policy import PlaceKind, Policy
 from routeguard.routes.marker_resources import RoutelessResource
 from routeguard.routes.rules import RuleIndex
 
@@ -48,11 +49,21 @@ SCOPE = web.AppKey("scope", Scope)
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A policy, and where it is stated."""
+    """A policy, and where it is stated.
+
+    Attributes:
+        policy: the policy.
+        place: the place in words.
+        app: the application that states it; of a decorator, the handler's own.
+        kind: what sort of place it is.
+        key: what tells this statement from all others of the application.
+    """
 
     policy: Policy
     place: str
     app: web.Application = field(repr=False)
+    kind: PlaceKind = field(repr=False)
+    key: Hashable = field(repr=False, compare=False)
 
 
 def scopes_of(match_info: AbstractMatchInfo) -> list[Scope]:

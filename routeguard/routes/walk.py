@@ -11,7 +11,15 @@ from routeguard.routes.extents import Extent, extent_of, is_routed_to, overlap, 
 from routeguard.routes.resolution import Resolution, place_of_rule, positions_of, resolve
 from routeguard.routes.scope import SCOPE, Scope, scopes_of
 
-__all__ = ["METHODS", "Visit", "Walk", "method_order", "place_of_rule", "walk"]
+__all__ = [
+    "METHODS",
+    "Visit",
+    "Walk",
+    "method_order",
+    "place_of_rule",
+    "resources_in",
+    "walk",
+]
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 
@@ -66,7 +74,7 @@ def walk(app: web.Application) -> Walk:
     """Visits every route of an application and of those mounted in it."""
     visits: list[Visit] = []
     scopes: dict[web.Application, Scope] = {}
-    for apps, mounts, resource in _resources((app,), ()):
+    for apps, mounts, resource in resources_in((app,), ()):
         scopes |= {one: one[SCOPE] for one in apps if SCOPE in one}
         for route in () if resource is None else resource:
             visits += _visit(apps, mounts, route)
@@ -81,7 +89,18 @@ def method_order(method: str) -> tuple[int, str]:
 Place = tuple[tuple[web.Application, ...], tuple[str, ...], web.AbstractResource | None]
 
 
-def _resources(apps: tuple[web.Application, ...], mounts: tuple[str, ...]) -> Iterator[Place]:
+def resources_in(
+    apps: tuple[web.Application, ...], mounts: tuple[str, ...] = ()
+) -> Iterator[Place]:
+    """The resources of an application and of those mounted in it.
+
+    Args:
+        apps: the application, and those around it, the outermost first.
+        mounts: where they are mounted, but for the outermost.
+
+    Yields:
+        For each application first itself with `None`, then each of its resources.
+    """
     yield apps, mounts, None
     for resource in apps[-1].router.resources():
         info = resource.get_info()
@@ -90,9 +109,9 @@ def _resources(apps: tuple[web.Application, ...], mounts: tuple[str, ...]) -> It
             yield apps, mounts, resource
         elif "rule" in info:
             domain = info["rule"].get_info().get("domain", info["rule"].canonical)
-            yield from _resources((*apps, inner), (*mounts, f"host {domain}"))
+            yield from resources_in((*apps, inner), (*mounts, f"host {domain}"))
         else:
-            yield from _resources((*apps, inner), (*mounts, _decoded(info["prefix"])))
+            yield from resources_in((*apps, inner), (*mounts, _decoded(info["prefix"])))
 
 
 def _visit(

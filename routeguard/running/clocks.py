@@ -2,11 +2,9 @@
 
 import asyncio
 
-from aiohttp import web
-
 from routeguard.running.deadlines import Bound, Clock, Deadline
 
-__all__ = ["CLOCKS", "Clocks"]
+__all__ = ["Clocks"]
 
 
 class Clocks:
@@ -38,5 +36,9 @@ class Clocks:
                 return deadline
         return None
 
-
-CLOCKS = web.AppKey("clocks", Clocks)
+    def server_of(self, key: int) -> object:
+        """Who serves the request that has entered one of the clocks under a key."""
+        for clock in self._clocks.values():
+            if (server := clock.server_of(key)) is not None:
+                return server
+        return None

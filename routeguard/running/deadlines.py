@@ -12,9 +12,11 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from aiohttp import web
+
+from routeguard.internals.connection import forget_cancelled_drain
 
 __all__ = ["NO_BOUNDS", "Bound", "Bounds", "Clock", "Deadline", "HandlerTimeout"]
 
@@ -48,6 +50,10 @@ class HandlerTimeout(TimeoutError):
         return f"{what} {self.seconds:g} s"
 
 
+Entry: TypeAlias = tuple[float, "asyncio.Task[object] | None", "web.Request | None", object]
+"""When a time is up; under a key the task to cancel then, its request, and who serves it."""
+
+
 class Clock:
     """One duration in one event loop: a queue in order of expiry, and the timer of its oldest.
 
@@ -65,8 +71,8 @@ class Clock:
         # asyncio's own loops tell the time by this function, and take as long again to do so.
         plain = getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time
         self.now: Callable[[], float] = time.monotonic if plain else loop.time
-        self.queue: dict[Deadline | int, tuple[float, asyncio.Task[object] | None]] = {}
-        """When the time is up, and, under a key, the task that is to be cancelled then."""
+        self.queue: dict[Deadline | int, Entry] = {}
+        """When the time is up; under a key also what its deadline is made of."""
         self.timer: asyncio.TimerHandle | None = None
         self.unusual: dict[int, Deadline] = {}
         """The deadlines that were made for keys."""
@@ -95,15 +101,21 @@ class Clock:
         """The deadline of a key, made if there was none; `None` once it has left."""
         deadline = self.unusual.get(key)
         if deadline is None and (entry := self.queue.get(key)) is not None:
-            deadline = self.unusual[key] = Deadline(self._bounds, entry[1], key)
+            _, task, request, _ = entry
+            deadline = self.unusual[key] = Deadline(self._bounds, task, key, request)
         return deadline
 
     def add(self, deadline: "Deadline") -> None:
         """Starts a deadline's time."""
         when = self.now() + self.seconds
-        self.queue[deadline] = (when, None)
+        self.queue[deadline] = (when, None, None, None)
         if self.timer is None:
             self.arm(when)
+
+    def server_of(self, key: int) -> object:
+        """Who serves the request of a key; `None` for what is not in the queue."""
+        entry = self.queue.get(key)
+        return None if entry is None else entry[3]
 
     def when(self, key: "Deadline | int") -> float | None:
         """When the time will be up, by the loop's clock; `None` for what is not in the queue."""
@@ -120,7 +132,7 @@ class Clock:
         now = self.now()
         due = []
         self.timer = None
-        for key, (when, _) in self.queue.items():
+        for key, (when, *_) in self.queue.items():
             if when > now:
                 self.timer = self.loop.call_at(when, self._ring)
                 break
@@ -165,8 +177,12 @@ class Deadline:
     timed_out: bool = False
     """Whether a `CancelledError` that ended the work is ours to turn into a timeout."""
     _passed: Clock | None = None
-    _moved: dict[Clock, asyncio.TimerHandle] | None = None
-    """The bounds that were extended: each has left its queue for a timer of its own."""
+    _moved: dict[Clock, tuple[float, asyncio.Handle]] | None = None
+    """The bounds that were extended: each has left its queue for a timer of its own.
+
+    The time stands beside the timer: uvloop returns a plain handle, which knows none, where the
+    delay rounds to nothing.
+    """
     _writing: int = 0
 
     def __init__(
@@ -174,18 +190,37 @@ class Deadline:
         bounds: Bounds,
         task: "asyncio.Task[object] | None",
         key: int | None = None,
+        request: web.Request | None = None,
     ) -> None:
         self.bounds: Bounds = bounds
         self.task: asyncio.Task[object] | None = task
         """The task whose work is bounded, as long as it is."""
+        self.request: web.Request | None = request
+        """The request that the work is for."""
         self._key: int | None = key
         """What is in the queue in its place, if something is."""
+        self._cancelling: int = 0 if task is None or key is not None else task.cancelling()
+        """The task's count of cancellations at entry.
+
+        What a key stands for runs outermost in a task that aiohttp has made for the request: at
+        its entry the count is 0. By the time that its deadline is made it may be more.
+        """
 
     def expire(self, clock: Clock) -> None:
         """A bound has been passed: the task is cancelled, once."""
         if self._passed is None and self.task is not None:
             self._passed = clock
             self.task.cancel()
+            if self.response is not None and (request := self.response._req) is not None:
+                forget_cancelled_drain(request)
+
+    @property
+    def expired(self) -> bool:
+        """Whether a bound was passed, also where `timed_out` says that the end was not ours.
+
+        That is so where another cancellation came along with ours: there is nobody to answer.
+        """
+        return self._passed is not None
 
     @property
     def remaining(self) -> float | None:
@@ -209,7 +244,7 @@ class Deadline:
         for clock, when in running:
             if clock is nearest or when < until:
                 self._disarm(clock)
-                self._moved[clock] = clock.loop.call_at(until, self.expire, clock)
+                self._moved[clock] = until, clock.loop.call_at(until, self.expire, clock)
 
     def lift(self) -> None:
         """Takes the start and total bounds away."""
@@ -232,16 +267,19 @@ class Deadline:
         """Ends what was more than a place in a queue, a cancellation of our own included.
 
         A `CancelledError` that ended the work is ours if the task's count of cancellations comes
-        back to none. Where another was asked for, it does not.
+        back to what it was at entry. Where another was asked for, it does not.
         """
         task, self.task = self.task, None
+        self.request = None
         if self.bounds.idle is not None:
             self.bounds.idle.discard(self)
         if self._moved is not None:
-            for timer in self._moved.values():
+            for _, timer in self._moved.values():
                 timer.cancel()
             self._moved = None
-        self.timed_out = self._passed is not None and task is not None and task.uncancel() == 0
+        self.timed_out = (
+            self._passed is not None and task is not None and task.uncancel() <= self._cancelling
+        )
         # Its key may soon be another's, and handlers may keep what `deadline` has given them.
         self.bounds = NO_BOUNDS
 
@@ -255,14 +293,14 @@ class Deadline:
         moved = self._moved or {}
         key = self if self._key is None else self._key
         whens = [
-            (clock, moved[clock].when() if clock in moved else clock.when(key))
+            (clock, moved[clock][0] if clock in moved else clock.when(key))
             for clock in self.bounds.running
         ]
         return [(clock, when) for clock, when in whens if when is not None]
 
     def _disarm(self, clock: Clock) -> None:
-        if self._moved is not None and (timer := self._moved.pop(clock, None)) is not None:
-            timer.cancel()
+        if self._moved is not None and (moved := self._moved.pop(clock, None)) is not None:
+            moved[1].cancel()
         clock.discard(self if self._key is None else self._key)
 
     def _watch(self, response: web.StreamResponse, idle: Clock) -> None:

@@ -1,12 +1,17 @@
 """A response that has started and cannot be finished: the client must be able to tell."""
 
 import asyncio
-import socket
-import struct
 from contextlib import suppress
 
 from aiohttp import web
 from aiohttp.http import HttpVersion11, StreamWriter
+
+from routeguard.internals.connection import (
+    forget_cancelled_drain,
+    reset,
+    reset_later,
+    stop_sending_file,
+)
 
 __all__ = ["GOING_AWAY", "INTERNAL_ERROR", "can_be_answered", "cut_off", "pass_on"]
 
@@ -15,6 +20,7 @@ GOING_AWAY = 1001
 INTERNAL_ERROR = 1011
 
 CLOSING_GRACE = 1.0
+"""Seconds for what has been sent to reach the client before its connection is reset."""
 
 # What aiohttp writes into the headers of a response as it sends it.
 STAMPED = frozenset({"connection", "content-length", "date", "server", "transfer-encoding"})
@@ -49,13 +55,16 @@ async def cut_off(request: web.BaseRequest, response: web.StreamResponse | None,
 
     aiohttp closes the connection when the handler fails. That tells the client in a chunked
     body and in one of known length, but not where the end of the connection is the end of the
-    body (RFC 9112, section 6.3); there the connection is reset. A WebSocket is closed.
+    body (RFC 9112, section 6.3); there the connection is reset. A WebSocket is closed. A client
+    that does not read what was sent before holds the connection for a second at most.
 
     Args:
         request: the request.
         response: its response, as far as it has started.
         code: the code with which a WebSocket is closed.
     """
+    forget_cancelled_drain(request)
+    reset_later(request, CLOSING_GRACE)
     if isinstance(response, web.WebSocketResponse):
         with suppress(TimeoutError, ConnectionError, RuntimeError):  # gone, or never opened
             async with asyncio.timeout(CLOSING_GRACE):
@@ -68,7 +77,9 @@ async def cut_off(request: web.BaseRequest, response: web.StreamResponse | None,
             or (request.version < HttpVersion11 and response.content_length is None)
         )
     ):
-        _reset(request)
+        reset(request.transport)
+    elif isinstance(response, web.FileResponse) and response.body_length == 0:
+        await stop_sending_file(request)
 
 
 def pass_on(
@@ -93,16 +104,3 @@ def pass_on(
         if name.lower() in STAMPED or name[:15].lower() == "access-control-":
             headers.popall(name, None)
     return web.Response(status=error.status, reason=error.reason, headers=headers, body=error.body)
-
-
-def _reset(request: web.BaseRequest) -> None:
-    transport = request.transport
-    if transport is None:
-        return
-    connection = transport.get_extra_info("socket")
-    if connection is not None:
-        with suppress(OSError):  # a Unix socket knows no reset
-            # Closed without lingering, a TCP connection ends in a reset.
-            at_once = struct.pack("ii", 1, 0)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
-    transport.abort()

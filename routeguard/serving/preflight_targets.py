@@ -1,17 +1,17 @@
 """The request that a preflight asks about: its route, and with it its plan."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 
-from aiohttp import hdrs, web
-from aiohttp.abc import AbstractView
+from aiohttp import web
 
 from routeguard.bounded import Bounded
-from routeguard.policies.cors.preflight import REQUEST_METHOD
+from routeguard.routes.dry_run import is_routed
 from routeguard.routes.scope import Mount
-from routeguard.serving.plan import Plan, PlanBook
-from routeguard.serving.unrouted_preflights import UnroutedPreflights
+from routeguard.running.application import Reached
+from routeguard.serving.plan import PlanBook
+from routeguard.serving.unrouted_preflights import Unrouted, UnroutedPreflights
 
-__all__ = ["Target", "Targets", "is_routed"]
+__all__ = ["Targets"]
 
 KEPT_TARGETS = 2048
 LONGEST_KEY = 512
@@ -25,19 +25,8 @@ STOCK_RESOURCES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a preflight asks about."""
-
-    method: str
-    plan: Plan
-    routed: bool
-    is_kept: bool
-    """Whether path and method alone lead to it."""
-
-
 class Targets:
-    """Finds the targets of preflights; what clients ask for again is kept, within bounds."""
+    """Tells what requests with other methods would reach; keeps what clients ask again."""
 
     __slots__ = ("_by_host", "_kept", "_plans", "_unrouted")
 
@@ -45,16 +34,15 @@ class Targets:
         self._plans = plans
         self._unrouted = unrouted
         unrouted.known = Bounded(KEPT_TARGETS)
-        self._kept: Bounded[Target] = Bounded(KEPT_TARGETS)
+        self._kept: Bounded[Reached] = Bounded(KEPT_TARGETS)
         self._by_host: bool | None = None
 
-    async def of(self, request: web.Request) -> Target:
-        """The target of a preflight.
+    async def reach(self, request: web.Request, method: str) -> Reached:
+        """What a preflight asks about.
 
         The asked method is resolved from the root application's router, which is how aiohttp
         would route the request itself.
         """
-        method = request.headers[REQUEST_METHOD]
         root = request.match_info.apps[0]
         if self._by_host is None:
             self._by_host = _goes_by_more_than_path(root)
@@ -65,30 +53,23 @@ class Targets:
         if target is None:
             match_info = await root.router.resolve(request.clone(method=method))
             match_info.add_app(root)
-            plan = self._plans.find(match_info, method, request.rel_url)
-            target = Target(method, plan, is_routed(match_info, method), keep)
-            if keep:
-                self._kept.put(key, target)
+            bound = self._plans.find(match_info, method, request.rel_url).bound
+
+            def remember() -> None:
                 refusal = request.match_info.http_exception
-                if isinstance(refusal, web.HTTPMethodNotAllowed) and plan.cors is not None:
-                    self._unrouted.known.put(key, frozenset(refusal.allowed_methods))
+                if keep and isinstance(refusal, web.HTTPMethodNotAllowed):
+                    plan = self._plans.find(request.match_info, request.method, request.rel_url)
+                    known = Unrouted(frozenset(refusal.allowed_methods), plan)
+                    self._unrouted.known.put(key, known)
+
+            target = Reached(method, is_routed(match_info, method), keep, bound, remember)
+            if keep:
+                self._kept.put(key, replace(target, remember=_nothing))
         return target
 
 
-def is_routed(match_info: web.UrlMappingMatchInfo, method: str) -> bool:
-    """Whether a path routes a method; also where it routes nothing at all, and 404 is to be read.
-
-    Args:
-        match_info: what the path and method resolved to.
-        method: the method, as it was asked for.
-    """
-    if match_info.http_exception is not None:
-        return match_info.http_exception.status == web.HTTPNotFound.status_code
-    handler: object = match_info.handler
-    if isinstance(handler, type) and issubclass(handler, AbstractView):
-        # A view has attributes that are no methods of HTTP, such as `request`.
-        return method in hdrs.METH_ALL and hasattr(handler, method.lower())
-    return True
+def _nothing() -> None:
+    """What is remembered already."""
 
 
 def _goes_by_more_than_path(app: web.Application) -> bool:

@@ -2,85 +2,63 @@
 
 from aiohttp import web
 
-from routeguard.policies.cors.preflight import log_refused_origin
-from routeguard.running.deadlines import NO_BOUNDS, Deadline
-from routeguard.serving.handling import AS_HANDLED, FINISHED, HANDLING, Handling
-from routeguard.serving.plan import Plan, PlanBook
+from routeguard.running.state import MARKED, STATE, State, state_of
+from routeguard.serving.fast_lane import FastLane
+from routeguard.serving.plan import PlanBook
 
 __all__ = ["ResponseHook"]
 
 
 class ResponseHook:
-    """Notes that a response begins, and writes the headers that policies put on it."""
+    """Notes that a response begins, and has the policies write on it."""
 
     __slots__ = ("plans",)
 
-    def __init__(self, plans: PlanBook) -> None:
-        self.plans: PlanBook = plans
+    plans: PlanBook
 
     async def on_response_prepare(self, request: web.Request, response: web.StreamResponse) -> None:
         """The receiver for aiohttp's signal."""
-        if type(response) is web.Response:
-            try:
-                if response.__getitem__(FINISHED) is request:
-                    return
-            except KeyError:
-                pass  # it has not come through the dispatcher, or not through the outermost
-        match_info = request.match_info
-        plan = self.plans.by_route.get(match_info.route)
-        if plan is None:
-            known = request.get(HANDLING)
-            plan = self._find(request) if known is None else known.plan
-        if plan.is_empty:
+        plans = self.plans
+        plan = plans.by_route.get(request.match_info.route)
+        if plan is None or plan.lane is not None:
+            if type(response) is web.Response and is_marked(request, response):
+                return
+        elif not plan.marks and not plan.bound:
             return
-        exchange = None
-        deadline = None if plan.clock is None else plan.clock.deadline_of(id(match_info))
-        if deadline is None:
-            exchange = self.exchange(request, plan)
-            deadline = exchange.deadline
-        if deadline is None or deadline.response is response:
-            return  # as when the hook is called again for aiohttp's own 500
-        deadline.response_started(response)
-        await self.mark(request, response, plan, exchange)
+        state = state_of(request)
+        if state is None or state.owner is not plans:
+            if state is not None:
+                return  # another dispatcher's, outside this one
+            state = self._make(request)
+            if state is None:
+                return
+        if state.response is response:
+            return  # as when the hook is called again
+        state.started(response)
+        for mark in state.marks:
+            pending = mark(request, response, state)
+            if pending is not None:
+                await pending
 
-    def _find(self, request: web.Request) -> Plan:
-        return self.plans.find(request.match_info, request.method, request.rel_url)
+    def _make(self, request: web.Request) -> State | None:
+        """The state of a request that has none: it is in the fast lane, or no middleware saw it."""
+        # A clone's path might lead to another plan than the one that serves the request.
+        lane = self.plans.running.clocks.server_of(id(request.match_info))
+        if isinstance(lane, FastLane):
+            return lane.state_of(request)
+        plan = self.plans.find(request.match_info, request.method, request.rel_url)
+        if plan.lane is not None:
+            return plan.lane.state_of(request)
+        if not plan.marks:
+            return None
+        state = request[STATE] = State(request.match_info.handler, plan.marks, self.plans)
+        return state
 
-    def exchange(self, request: web.Request, plan: Plan) -> Handling:
-        """The exchange of a request, with a deadline: both are made if there were none so far."""
-        exchange = request.get(HANDLING)
-        if exchange is None:
-            exchange = request[HANDLING] = Handling(plan)
-            exchange.secure = plan.https is not None and plan.https.is_secure(request)
-        if exchange.deadline is None:
-            running = plan.clock and plan.clock.deadline_of(id(request.match_info))
-            exchange.deadline = running or Deadline(NO_BOUNDS, None)
-        return exchange
 
-    async def mark(
-        self,
-        request: web.Request,
-        response: web.StreamResponse,
-        plan: Plan,
-        exchange: Handling | None,
-    ) -> None:
-        """Writes what policies put on a response."""
-        # Nothing is marked in answer to a preflight, nor does one that is not ours get anything.
-        is_preflight = exchange is not None and exchange.is_preflight
-        if plan.cors and not is_preflight and not plan.cors.mark_known(request, response.headers):
-            await self.examine(request, response, plan)
-        if plan.hsts is not None and exchange is not None:
-            plan.hsts.mark(request, response.headers, secure=exchange.secure)
-
-    async def examine(self, request: web.Request, response: web.StreamResponse, plan: Plan) -> None:
-        """Marks the response to an origin that is not known by heart, and logs a refused one."""
-        assert plan.cors is not None
-        as_handled = request.get(AS_HANDLED)
-        if as_handled is None:
-            as_handled = request if plan.https is None else plan.https.rescheme(request)
-        if await plan.cors.mark(as_handled, response.headers):
-            return
-        deadline = self.exchange(request, plan).deadline
-        if deadline is not None and not deadline.refusal_logged:
-            deadline.refusal_logged = True
-            log_refused_origin(request, plan.cors_source, secure=as_handled.secure)
+def is_marked(request: web.Request, response: web.Response) -> bool:
+    """Whether the fast lane has written on a response already."""
+    try:
+        # By the name of the method, which spares the interpreter a detour.
+        return response.__getitem__(MARKED) is request
+    except KeyError:
+        return False

@@ -1,6 +1,5 @@
 """`setup`: the dispatcher and its shutdown put into an application, and its mistakes found."""
 
-import asyncio
 import logging
 from datetime import timedelta
 
@@ -10,14 +9,13 @@ from routeguard.configuration import ConfigError, Faults, shown
 from routeguard.policy import Policy
 from routeguard.routes.rules import Rule, RuleIndex, check_policies
 from routeguard.routes.scope import SCOPE, Mount, Scope
-from routeguard.running.clocks import CLOCKS
+from routeguard.running.application import RUNNING, Running
 from routeguard.seconds import read_seconds
 from routeguard.serving.dispatcher import Dispatcher
+from routeguard.serving.shutdown import Shutdown
 from routeguard.serving.startup_checks import misused_handlers, unmatched_rules
 
-__all__ = ["DISPATCHER", "setup", "shielded_count"]
-
-DISPATCHER = web.AppKey("dispatcher", Dispatcher)
+__all__ = ["setup"]
 
 logger: logging.Logger = logging.getLogger("routeguard")
 
@@ -58,20 +56,24 @@ def setup(app: web.Application, *entries: Rule | Policy, drain: float | timedelt
 
 
 def _install(app: web.Application, scope: Scope, drain: float) -> None:
-    dispatcher = Dispatcher(app)
-    shutdown = _Shutdown(dispatcher, drain)
+    running = Running(app, drain)
+    dispatcher = Dispatcher(running)
+    shutdown = Shutdown(running)
     app[SCOPE] = scope
-    app[DISPATCHER] = dispatcher
-    app[CLOCKS] = dispatcher.clocks
+    app[RUNNING] = running
     app.router.register_resource(scope.mount)
     app.router.register_resource(dispatcher.unrouted)
 
     async def start(app: web.Application) -> None:
-        dispatcher.start()
         if faults := misused_handlers(app):
             raise ConfigError("routeguard", *faults)
         for position, rule in unmatched_rules(scope):
             logger.warning('rule %d "%s" matches no route', position + 1, rule)
+        await dispatcher.start()
+
+    async def finish(app: web.Application) -> None:
+        await shutdown.finish(app)
+        await dispatcher.stop()
 
     app.middlewares.insert(0, dispatcher.handle)
     app.on_response_prepare.append(dispatcher.hook.on_response_prepare)
@@ -79,45 +81,4 @@ def _install(app: web.Application, scope: Scope, drain: float) -> None:
     # still writes to it.
     app.on_startup.insert(0, start)
     app.on_shutdown.insert(0, shutdown.begin)
-    app.on_cleanup.insert(0, shutdown.finish)
-
-
-class _Shutdown:
-    """Waits for shielded work, twice, within one bound.
-
-    At the beginning of shutdown, which is before aiohttp waits for connected clients and before a
-    parent application's cleanup; and before the cleanup, for work that was begun in between.
-    """
-
-    __slots__ = ("_dispatcher", "_drain", "_until")
-
-    def __init__(self, dispatcher: Dispatcher, drain: float) -> None:
-        self._dispatcher = dispatcher
-        self._drain = drain
-        self._until: float | None = None
-
-    async def begin(self, app: web.Application) -> None:
-        self._until = asyncio.get_running_loop().time() + self._drain
-        await self._dispatcher.work.drain(self._until)
-
-    async def finish(self, app: web.Application) -> None:
-        # Where start-up failed, nothing has begun the shutdown.
-        until = self._until or asyncio.get_running_loop().time() + self._drain
-        await self._dispatcher.work.drain(until)
-
-
-def shielded_count(app: web.Application) -> int:
-    """How many shielded handlers of an application run now.
-
-    Args:
-        app: an application given to `setup`; of several within each other, the outermost one.
-
-    Returns:
-        The number, also while the application shuts down.
-
-    Raises:
-        ConfigError: it was not given to `setup`.
-    """
-    if DISPATCHER not in app:
-        raise ConfigError(f"shielded_count({app!r}): the application was not given to setup")
-    return len(app[DISPATCHER].work)
+    app.on_cleanup.insert(0, finish)

@@ -4,30 +4,44 @@ aiohttp's way to a 405 costs several times what the answer to a preflight does. 
 for a path; what is found then serves the next preflights of that path.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import hdrs, web
 from yarl import URL
 
 from routeguard.bounded import Bounded
-from routeguard.policies.cors.preflight import REQUEST_METHOD, is_preflight
+from routeguard.http import REQUEST_METHOD
 from routeguard.routes.marker_resources import RoutelessResource
 
-__all__ = ["UnroutedMatch", "UnroutedPreflights"]
+__all__ = ["Unrouted", "UnroutedMatch", "UnroutedPreflights"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unrouted:
+    """A path without an OPTIONS route.
+
+    Attributes:
+        allowed: the methods that it routes.
+        plan: the plan for its preflights.
+    """
+
+    allowed: frozenset[str]
+    plan: object
 
 
 class UnroutedMatch(web.UrlMappingMatchInfo):
     """A match that says of itself what aiohttp's own for a 405 says."""
 
-    __slots__ = ("_allowed",)
+    __slots__ = ("unrouted",)
 
-    def __init__(self, route: web.AbstractRoute, allowed: frozenset[str]) -> None:
+    def __init__(self, route: web.AbstractRoute, unrouted: Unrouted) -> None:
         super().__init__({}, route)
-        self._allowed = allowed
+        self.unrouted: Unrouted = unrouted
 
     @property
     def http_exception(self) -> web.HTTPException:
-        return web.HTTPMethodNotAllowed(hdrs.METH_OPTIONS, self._allowed)
+        return web.HTTPMethodNotAllowed(hdrs.METH_OPTIONS, self.unrouted.allowed)
 
 
 class UnroutedPreflights(RoutelessResource):
@@ -35,17 +49,20 @@ class UnroutedPreflights(RoutelessResource):
 
     def __init__(self) -> None:
         super().__init__()
-        self.known: Bounded[frozenset[str]] = Bounded(0)
-        """By path and asked method: the methods that the path routes."""
+        self.known: Bounded[Unrouted] = Bounded(0)
+        """By path and asked method."""
+        # A route of aiohttp's own for a 405 would keep aiohttp from keeping the chain around it.
         self._route = _Route(hdrs.METH_ANY, _refuse)
 
     async def resolve(
         self, request: web.Request
     ) -> "tuple[web.UrlMappingMatchInfo | None, set[str]]":
-        if request.method == hdrs.METH_OPTIONS and is_preflight(request):
-            allowed = self.known.get((request.rel_url.raw_path, request.headers[REQUEST_METHOD]))
-            if allowed is not None:
-                return UnroutedMatch(self._route, allowed), set()
+        if request.method == hdrs.METH_OPTIONS:
+            method = request.headers.get(REQUEST_METHOD)
+            if method is not None and hdrs.ORIGIN in request.headers:
+                unrouted = self.known.get((request.rel_url.raw_path, method))
+                if unrouted is not None:
+                    return UnroutedMatch(self._route, unrouted), set()
         return None, set()
 
     @property

@@ -15,10 +15,9 @@ from routeguard.policies.csrf import csrf
 from routeguard.policies.https.policy import https
 from routeguard.policies.shield.policy import Shield
 from routeguard.policy import Policy, kind_name
-from routeguard.routes.dry_run import resolve_now
+from routeguard.routes.dry_run import is_routed, resolve_now
 from routeguard.routes.resolution import Decision, positions_of, resolve
 from routeguard.routes.scope import SCOPE, Statement
-from routeguard.serving.preflight_targets import is_routed
 from routeguard.telling.standin import StandIn
 
 __all__ = ["Considered", "Explanation", "PolicyExplanation", "explain", "explain_decision"]

@@ -105,6 +105,11 @@ class Server:
         await web.TCPSite(self._runner, "127.0.0.1", 0, backlog=4096).start()
         self.port = self._runner.addresses[0][1]
 
+    @property
+    def connections(self) -> int:
+        """How many connections the server holds."""
+        return 0 if self._runner.server is None else len(self._runner.server.connections)
+
     async def dial(self) -> "Client":
         """A new connection; it is closed, if it must be, when the server is left."""
         async with asyncio.timeout(PATIENCE):

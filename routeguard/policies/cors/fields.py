@@ -1,11 +1,32 @@
-"""The names that `cors` takes: methods, request headers, response headers."""
+"""The header fields of CORS, and the names that `cors` takes: methods and headers."""
 
 import re
 from collections.abc import Collection
 
+from multidict import CIMultiDict, istr
+
 from routeguard.configuration import Faults, listed, shown
 
-__all__ = ["DEFAULT_ALLOW_HEADERS", "TOKEN", "read_expose_headers", "read_headers", "read_methods"]
+__all__ = [
+    "ALLOW_CREDENTIALS",
+    "ALLOW_ORIGIN",
+    "DEFAULT_ALLOW_HEADERS",
+    "EXPOSE_HEADERS",
+    "ORIGIN",
+    "TOKEN",
+    "VARY",
+    "read_expose_headers",
+    "read_headers",
+    "read_methods",
+    "remove_cors_headers",
+    "vary_by",
+]
+
+ALLOW_ORIGIN = istr("Access-Control-Allow-Origin")
+ALLOW_CREDENTIALS = istr("Access-Control-Allow-Credentials")
+EXPOSE_HEADERS = istr("Access-Control-Expose-Headers")
+VARY = istr("Vary")
+ORIGIN = istr("Origin")
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """A method or field name (RFC 9110, section 5.6.2)."""
@@ -73,3 +94,21 @@ def _names(parameter: str, given: object, example: str, faults: Faults) -> list[
         else:
             faults.add(f"{parameter}: {shown(name)} is no name: write {example}")
     return names
+
+
+def remove_cors_headers(headers: "CIMultiDict[str]") -> None:
+    """Takes out every CORS header, whoever has set it."""
+    for name in [name for name in headers if name[:15].lower() == "access-control-"]:
+        headers.popall(name, None)
+
+
+def vary_by(headers: "CIMultiDict[str]", *names: str) -> None:
+    """Adds names to `Vary` (RFC 9110, section 12.5.5), each once, keeping what is there."""
+    lines = headers.getall(VARY, None)
+    if lines is None:
+        headers[VARY] = ", ".join(names)
+        return
+    tokens = {token.strip().lower() for line in lines for token in line.split(",")}
+    missing = [] if "*" in tokens else [name for name in names if name.lower() not in tokens]
+    if missing:
+        headers[VARY] = ", ".join([line for line in lines if line.strip()] + missing)

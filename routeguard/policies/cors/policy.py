@@ -9,19 +9,27 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from multidict import CIMultiDict, istr
 from yarl import URL
 
 from routeguard.configuration import Faults, shown
 from routeguard.origins import OriginSet, read_origin, serialised
 from routeguard.policies.cors.fields import (
+    ALLOW_CREDENTIALS,
+    ALLOW_ORIGIN,
     DEFAULT_ALLOW_HEADERS,
+    EXPOSE_HEADERS,
+    ORIGIN,
     read_expose_headers,
     read_headers,
     read_methods,
+    remove_cors_headers,
+    vary_by,
 )
-from routeguard.policy import Policy
+from routeguard.policies.cors.serving import AnswersPreflights, BoundCors
+from routeguard.policy import Place, Policy
+from routeguard.running.application import Running
 from routeguard.seconds import read_seconds
 
 __all__ = ["Predicate", "cors"]
@@ -32,13 +40,6 @@ Predicate = (
 Origin = str | re.Pattern[str] | URL
 
 logger: logging.Logger = logging.getLogger("routeguard.cors")
-
-ALLOW_ORIGIN = istr("Access-Control-Allow-Origin")
-ALLOW_CREDENTIALS = istr("Access-Control-Allow-Credentials")
-EXPOSE_HEADERS = istr("Access-Control-Expose-Headers")
-VARY = istr("Vary")
-ORIGIN = istr("Origin")
-CONTENT_TYPE = istr("Content-Type")
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -155,11 +156,20 @@ class cors(Policy):
 
     @property
     def plain_origins(self) -> frozenset[str]:
-        """Origins known by heart, where naming them and `Vary` is all that is to be written."""
+        """The exact origins, where naming them and `Vary` is all that is to be written."""
         return frozenset() if self._common else self.known
 
-    def mark_known(self, request: web.BaseRequest, headers: "CIMultiDict[str]") -> bool:
-        """Marks the response to an origin known by heart, or to none; `False` for any other."""
+    def bind(self, place: Place) -> BoundCors:
+        """The policy with the place where it is stated."""
+        return BoundCors(self, place.text)
+
+    @classmethod
+    def on_every_route(cls, running: Running, method: str) -> AnswersPreflights | None:
+        """A preflight asks about another method, so every route's are answered."""
+        return running.service(AnswersPreflights) if method == hdrs.METH_OPTIONS else None
+
+    def write_known(self, request: web.BaseRequest, headers: "CIMultiDict[str]") -> bool:
+        """Writes the headers for an exact origin, or for none; `False` for any other."""
         origin: str | None = "*"
         if not self.everyone:
             lines: Sequence[str] = request.headers.getall(ORIGIN, ())
@@ -170,7 +180,7 @@ class cors(Policy):
         self._write(headers, origin)
         return True
 
-    async def mark(self, request: web.BaseRequest, headers: "CIMultiDict[str]") -> bool:
+    async def write(self, request: web.BaseRequest, headers: "CIMultiDict[str]") -> bool:
         """Writes the CORS headers of a response, in place of any that are there.
 
         Args:
@@ -228,24 +238,6 @@ def _is_cancelled() -> bool:
     """Whether this task is to end, rather than what a predicate waited for."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
-
-
-def remove_cors_headers(headers: "CIMultiDict[str]") -> None:
-    """Takes out every CORS header, whoever has set it."""
-    for name in [name for name in headers if name[:15].lower() == "access-control-"]:
-        headers.popall(name, None)
-
-
-def vary_by(headers: "CIMultiDict[str]", *names: str) -> None:
-    """Adds names to `Vary` (RFC 9110, section 12.5.5), each once, keeping what is there."""
-    lines = headers.getall(VARY, None)
-    if lines is None:
-        headers[VARY] = ", ".join(names)
-        return
-    tokens = {token.strip().lower() for line in lines for token in line.split(",")}
-    missing = [] if "*" in tokens else [name for name in names if name.lower() not in tokens]
-    if missing:
-        headers[VARY] = ", ".join([line for line in lines if line.strip()] + missing)
 
 
 def _read_origins(

@@ -2,19 +2,17 @@
 
 import asyncio
 import logging
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from multidict import CIMultiDict, istr
 
-from routeguard.policies.cors.fields import TOKEN
-from routeguard.policies.cors.policy import (
-    ALLOW_CREDENTIALS,
-    ALLOW_ORIGIN,
-    ORIGIN,
-    VARY,
-    cors,
-)
+from routeguard.http import REQUEST_METHOD
+from routeguard.policies.cors.fields import ALLOW_CREDENTIALS, ALLOW_ORIGIN, ORIGIN, TOKEN, VARY
 from routeguard.quoting import quoted
+
+if TYPE_CHECKING:
+    from routeguard.policies.cors.policy import cors
 
 __all__ = [
     "REQUEST_HEADERS",
@@ -27,7 +25,6 @@ __all__ = [
     "refuse",
 ]
 
-REQUEST_METHOD = istr("Access-Control-Request-Method")
 REQUEST_HEADERS = istr("Access-Control-Request-Headers")
 ALLOW_METHODS = istr("Access-Control-Allow-Methods")
 ALLOW_HEADERS = istr("Access-Control-Allow-Headers")
@@ -49,7 +46,7 @@ class Refusal(Exception):
 
 
 async def judge(
-    policy: cors, request: web.BaseRequest, method: str, *, routed: bool
+    policy: "cors", request: web.BaseRequest, method: str, *, routed: bool
 ) -> "CIMultiDict[str]":
     """The headers that grant what a preflight asks for.
 
@@ -79,7 +76,7 @@ async def judge(
     return granted
 
 
-def _check_method(policy: cors, request: web.BaseRequest, method: str, routed: bool) -> None:
+def _check_method(policy: "cors", request: web.BaseRequest, method: str, routed: bool) -> None:
     # "*" is a token, and in the answer would grant every method.
     one = len(request.headers.getall(REQUEST_METHOD)) == 1 and method != "*"
     if not one or not TOKEN.fullmatch(method):
@@ -95,7 +92,7 @@ def _check_method(policy: cors, request: web.BaseRequest, method: str, routed: b
         raise Refusal(f"the path has no method {method}")
 
 
-def _check_headers(policy: cors, request: web.BaseRequest) -> str:
+def _check_headers(policy: "cors", request: web.BaseRequest) -> str:
     lines = request.headers.getall(REQUEST_HEADERS, None)
     if lines is None:
         return ""
@@ -125,7 +122,7 @@ def _check_headers(policy: cors, request: web.BaseRequest) -> str:
 
 
 async def grant(
-    policy: cors, request: web.BaseRequest, method: str, *, routed: bool
+    policy: "cors", request: web.BaseRequest, method: str, *, routed: bool
 ) -> "CIMultiDict[str]":
     """All headers of the 204 that grants what a preflight asks for.
 
@@ -144,7 +141,7 @@ async def grant(
 
 
 def refuse(
-    policy: cors, request: web.BaseRequest, method: str, source: str, refusal: Refusal
+    policy: "cors", request: web.BaseRequest, method: str, source: str, refusal: Refusal
 ) -> web.Response:
     """The 403 for what is not granted, with no CORS header at all.
 
@@ -161,7 +158,7 @@ def refuse(
     return web.Response(status=403, headers={VARY: _vary(policy)}, text=text)
 
 
-def _vary(policy: cors) -> str:
+def _vary(policy: "cors") -> str:
     return VARY_PREFLIGHT if policy.everyone else f"Origin, {VARY_PREFLIGHT}"
 
 
@@ -177,15 +174,13 @@ def log_refusal(request: web.BaseRequest, method: str, source: str, reason: str)
     )
 
 
-def log_refused_origin(request: web.BaseRequest, source: str, *, secure: bool) -> None:
+def log_refused_origin(request: web.BaseRequest, source: str) -> None:
     """Logs a cross-origin request whose origin is refused; a page's own origin is not one.
 
     Args:
         request: the request.
         source: where the policy is stated.
-        secure: whether a proxy has said that the client came over HTTPS.
     """
     lines = request.headers.getall(ORIGIN, ())
-    scheme = "https" if secure else request.scheme
-    if lines and lines != [f"{scheme}://{request.host}"]:
+    if lines and lines != [f"{request.scheme}://{request.host}"]:
         log_refusal(request, request.method, source, "the origin is not allowed")

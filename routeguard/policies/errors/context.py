@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from routeguard.running.exchange import RequestKey
+from routeguard.running.state import RequestKey
 
 __all__ = [
     "ErrorContext",

@@ -22,10 +22,11 @@ from routeguard.policies.errors.handlers import (
     name_of,
     note_handler,
 )
-from routeguard.policy import Policy
+from routeguard.policies.errors.serving import BoundErrors
+from routeguard.policy import Place, Policy
 from routeguard.quoting import quoted
-from routeguard.running.exchange import begun_of
 from routeguard.running.started import INTERNAL_ERROR, can_be_answered, cut_off
+from routeguard.running.state import begun_of
 
 __all__ = ["ErrorHandler", "errors", "get_error_response"]
 
@@ -116,6 +117,10 @@ class errors(Policy):
         if self.ignore:
             given.append(f"ignore=({', '.join(one.__name__ for one in self.ignore)})")
         return f"errors({', '.join(given)})"
+
+    def bind(self, place: Place) -> BoundErrors:
+        """The policy with the application whose error handler it is."""
+        return BoundErrors(self, place.app)
 
     def ignores(self, error: Exception) -> bool:
         """Whether an error is none of this policy's business."""

@@ -10,6 +10,7 @@ from multidict import CIMultiDict, istr
 from yarl import URL
 
 from routeguard.configuration import Faults, shown
+from routeguard.internals.request import change_request
 from routeguard.policies.https.forwarded import (
     Trusted,
     last_forwarded_proto,
@@ -17,7 +18,8 @@ from routeguard.policies.https.forwarded import (
     make_trusted,
     read_trusted,
 )
-from routeguard.policy import Policy
+from routeguard.policies.https.serving import BoundHttps
+from routeguard.policy import Place, Policy
 from routeguard.seconds import read_seconds
 
 __all__ = ["DEFAULT_TRUSTED", "https"]
@@ -36,7 +38,8 @@ class https(Policy):
     """Sets the scheme that a trusted proxy reports, and may demand HTTPS.
 
     Handlers, inner middlewares and error handlers see the scheme in `request.scheme`,
-    `request.secure` and `request.url`. The request is cloned only when its scheme changes.
+    `request.secure` and `request.url`. The request that aiohttp made changes in place and stays
+    one object; only a request of somebody else's class is cloned.
 
     Args:
         match_headers: header name to the value that means HTTPS; any match does. Only these
@@ -97,6 +100,10 @@ class https(Policy):
         given += [] if self.hsts is None else [f"hsts={self.hsts!r}"]
         return f"https({', '.join(given)})"
 
+    def bind(self, place: Place) -> BoundHttps:
+        """The policy as it serves requests."""
+        return BoundHttps(self)
+
     def is_secure(self, request: web.BaseRequest) -> bool:
         """Whether a trusted proxy says that the client came over HTTPS."""
         # Reading the peer costs more than finding no header.
@@ -125,11 +132,11 @@ class https(Policy):
         """The request with the scheme that the client used: itself, or a clone."""
         if request.secure or not self.is_secure(request):
             return request
-        return request.clone(scheme="https")
+        return change_request(request, scheme="https")
 
-    def mark(self, request: web.BaseRequest, headers: "CIMultiDict[str]", *, secure: bool) -> None:
+    def write_hsts(self, headers: "CIMultiDict[str]", *, secure: bool) -> None:
         """Writes `Strict-Transport-Security`, over HTTPS only (RFC 6797, section 7.2)."""
-        if self.hsts is not None and (secure or request.secure):
+        if self.hsts is not None and secure:
             headers.setdefault("Strict-Transport-Security", self.hsts)
 
     def demand(self, request: web.BaseRequest) -> None:

@@ -6,7 +6,10 @@ from datetime import timedelta
 from typing import TypeVar, overload
 
 from routeguard.configuration import ConfigError, Faults, listed, shown
-from routeguard.policy import Policy
+from routeguard.policies.shield.serving import BoundShield
+from routeguard.policies.shield.work import ShieldedWork
+from routeguard.policy import Place, Policy
+from routeguard.running.deadlines import Bounds
 from routeguard.seconds import read_seconds
 
 __all__ = ["Shield", "shield"]
@@ -86,6 +89,18 @@ class Shield(Policy):
         if methods is not None or limit is not None:
             raise ConfigError("shield takes a handler or options: write @shield(limit=30) above it")
         return Policy.__call__(self, handler)
+
+    def bind(self, place: Place) -> BoundShield:
+        """The shield with the work of one run of the application."""
+        running = place.running
+        limit = None if self.limit is None else running.clocks.of("limit", self.limit)
+        return BoundShield(
+            running.service(ShieldedWork),
+            self.methods,
+            None if limit is None else Bounds(total=limit),
+            # A rule or fallback is meant for requests, not for connections without an end.
+            websockets=place.kind not in ("rule", "fallback"),
+        )
 
     def covers(self, method: str) -> bool:
         """Whether requests with this method are shielded."""

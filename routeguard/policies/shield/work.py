@@ -1,109 +1,126 @@
 """Shielded work: tasks that the application owns, counts, and waits for at shutdown."""
 
 import asyncio
+import contextvars
 import logging
+from typing import TypeAlias
 
 from aiohttp import web
 
+from routeguard.configuration import ConfigError
 from routeguard.internals.reader import abandon_body, close_files, keep_body
-from routeguard.internals.writer import DetachedError, guard_writer
-from routeguard.policy import Handler
+from routeguard.internals.writer import DetachedError, guard_writer, is_own_connection
 from routeguard.quoting import quoted
+from routeguard.running.application import RUNNING, Running, Service
 from routeguard.running.deadlines import Bounds, Deadline, HandlerTimeout
-from routeguard.running.exchange import Exchange, begun_of
 from routeguard.running.started import GOING_AWAY, can_be_answered, cut_off
+from routeguard.running.state import Run, State
 
-__all__ = ["ShieldedWork"]
+__all__ = ["ShieldedWork", "shielded_count"]
 
 CANCEL_GRACE = 1.0
 """Seconds for the `finally` blocks of work that is given up at shutdown."""
 
 logger: logging.Logger = logging.getLogger("routeguard.shield")
 
+Outcome: TypeAlias = tuple[web.StreamResponse | None, BaseException | None]
+"""How work ended: the response that it returned, or the exception that it raised.
+
+The work's task returns either. A task that ends with an exception is an unhandled failure to
+whoever watches tasks, and every 404 is an exception.
+"""
+
 
 class _Job:
     """One piece of shielded work."""
 
-    __slots__ = (
-        "alone",
-        "exchange",
-        "given_up",
-        "method",
-        "path",
-        "request",
-        "started",
-        "task",
-        "waiter",
-    )
+    __slots__ = ("given_up", "request", "started", "state", "task", "waiter")
 
-    def __init__(self, request: web.Request, exchange: Exchange, started: float) -> None:
-        self.method = request.method
-        self.path = quoted(request.path)
+    def __init__(
+        self,
+        request: web.Request,
+        state: State,
+        started: float,
+        waiter: "asyncio.Future[None]",
+    ) -> None:
         self.request = request
-        self.exchange = exchange
+        self.state = state
         self.started = started
-        self.alone = False
         self.given_up = False
-        self.task: asyncio.Task[web.StreamResponse] | None = None
-        self.waiter: asyncio.Future[None] | None = None
+        self.waiter: asyncio.Future[None] | None = waiter
+        """What the request's own task waits for; `None` once it has stopped waiting."""
+        self.task: asyncio.Task[Outcome] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.request.method} {quoted(self.request.path)}"
 
 
-class ShieldedWork:
-    """The shielded work of one application."""
+class ShieldedWork(Service):
+    """The shielded work of one run of an application."""
 
-    __slots__ = ("_jobs",)
-
-    def __init__(self) -> None:
-        self._jobs: dict[asyncio.Task[web.StreamResponse], _Job] = {}
+    def __init__(self, running: Running) -> None:
+        super().__init__(running)
+        self._jobs: dict[asyncio.Task[Outcome], _Job] = {}
 
     def __len__(self) -> int:
         return len(self._jobs)
 
     async def run(
-        self,
-        request: web.Request,
-        handler: Handler,
-        exchange: Exchange,
-        limit: Bounds | None,
+        self, request: web.Request, inner: Run, state: State, limit: Bounds | None
     ) -> web.StreamResponse:
-        """Runs a handler in a task of its own and waits for it as long as it is let.
+        """Runs what is inside the shield in a task of its own, and waits for it while it may.
 
         Nothing is awaited before the task exists: clients that hang up at once would be lost.
         """
-        loop = asyncio.get_running_loop()
-        task_waiting = asyncio.current_task(loop)
+        loop = self.running.loop or asyncio.get_running_loop()
         keep_body(request)
-        job = _Job(request, exchange, loop.time())
-        job.waiter = loop.create_future()
-        task = job.task = loop.create_task(_work(request, handler, limit))
+        waiter = loop.create_future()
+        job = _Job(request, state, loop.time(), waiter)
+        context = contextvars.copy_context()
+        work = (
+            _work(request, inner, state)
+            if limit is None
+            else _bounded(request, inner, state, limit)
+        )
+        task = job.task = loop.create_task(work, context=context)
         self._jobs[task] = job
         task.add_done_callback(self._finished)
         try:
-            await job.waiter
+            await waiter
         except asyncio.CancelledError:
-            job.alone = True
+            job.waiter = None
             if task not in self._jobs:
                 _report(job, task)
-            elif not task.done():
-                _detach(request, exchange, task_waiting)
+            elif not task.done():  # else its callback is about to report it
+                _detach(request, state, asyncio.current_task(loop))
             raise
+        finally:
+            _bring_out(context)
         if request.transport is None:
-            _report(job, task)  # aiohttp is going to throw the answer away
-        late = not task.cancelled() and isinstance(task.exception(), HandlerTimeout)
-        if late and not can_be_answered(request, begun_of(request)):
-            await cut_off(request, begun_of(request), GOING_AWAY)
-        return task.result()
+            _report(job, task)  # aiohttp throws the answer away
+        response, error = task.result()
+        if error is None and response is not None:
+            return response
+        if isinstance(error, HandlerTimeout) and not can_be_answered(request, state.response):
+            await cut_off(request, state.response, GOING_AWAY)
+        try:
+            assert error is not None
+            raise error
+        finally:
+            # The exception's traceback holds this frame.
+            del error, task, job
 
-    def _finished(self, task: "asyncio.Task[web.StreamResponse]") -> None:
+    def _finished(self, task: "asyncio.Task[Outcome]") -> None:
         job = self._jobs.pop(task)
-        if job.alone:
+        waiter = job.waiter
+        if waiter is None:
             close_files(job.request)
             _report(job, task)
-        elif job.waiter is not None and not job.waiter.done():
-            job.waiter.set_result(None)
+        elif not waiter.done():
+            waiter.set_result(None)
 
     async def drain(self, until: float) -> None:
-        """Waits for all work; cancels and names in the log what is not done in time.
+        """Waits for all work; cancels what is not done in time, and names it in the log.
 
         Args:
             until: when the waiting ends, by the event loop's clock.
@@ -114,63 +131,89 @@ class ShieldedWork:
         given_up = [job for job in self._jobs.values() if not job.given_up]
         for job in given_up:
             job.given_up = True
-            logger.error(
-                "shielded %s %s given up at shutdown after %.1f s",
-                job.method,
-                job.path,
-                loop.time() - job.started,
-            )
+            age = loop.time() - job.started
+            logger.error("shielded %s given up at shutdown after %.1f s", job, age)
             if job.task is not None:
                 job.task.cancel()
         if given_up:
             cancelled = [job.task for job in given_up if job.task is not None]
             await asyncio.wait(cancelled, timeout=CANCEL_GRACE)
         for job in given_up:
-            if job.task not in self._jobs:
-                continue
-            logger.error("shielded %s %s ignored its cancellation", job.method, job.path)
+            if job.task in self._jobs:
+                logger.error("shielded %s ignored its cancellation", job)
 
 
-async def _work(
-    request: web.Request,
-    handler: Handler,
-    bounds: Bounds | None,
-) -> web.StreamResponse:
-    # A view's call is an awaitable and no coroutine, which a task must have.
-    if bounds is None:
-        return await handler(request)
-    limit = Deadline(bounds, asyncio.current_task())
+def shielded_count(app: web.Application) -> int:
+    """How many shielded handlers of an application run now.
+
+    Args:
+        app: an application given to `setup`; of several within each other, the outermost one.
+
+    Returns:
+        The number, also while the application shuts down.
+
+    Raises:
+        ConfigError: it was not given to `setup`.
+    """
+    running = app.get(RUNNING)
+    if running is None:
+        raise ConfigError(f"shielded_count({app!r}): the application was not given to setup")
+    return len(running.service(ShieldedWork))
+
+
+async def _work(request: web.Request, inner: Run, state: State) -> Outcome:
+    try:
+        return await inner(request, state), None
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        return None, error
+
+
+async def _bounded(request: web.Request, inner: Run, state: State, bounds: Bounds) -> Outcome:
+    limit = Deadline(bounds, asyncio.current_task(), request=request)
     for clock in bounds.running:
         clock.add(limit)
     try:
         try:
-            return await handler(request)
+            return await inner(request, state), None
         finally:
             for clock in bounds.running:
                 clock.discard(limit)
             limit.undo()
     except asyncio.CancelledError as error:
-        if limit.timed_out:
-            raise limit.timeout() from error
-        raise
+        if not limit.timed_out:
+            raise
+        timeout = limit.timeout()
+        timeout.__cause__ = error
+        return None, timeout
+    except BaseException as error:
+        return None, error
 
 
-def _detach(
-    request: web.Request, exchange: Exchange, waiting: "asyncio.Task[object] | None"
-) -> None:
-    exchange.detached_from = waiting
+def _bring_out(context: contextvars.Context) -> None:
+    """Sets the context variables that the work has set, as if it had run in its caller's task."""
+    for variable, value in context.items():
+        if variable.get(context) is not value:  # the context itself stands for "not set"
+            variable.set(value)
+
+
+def _detach(request: web.Request, state: State, waiting: "asyncio.Task[object] | None") -> None:
+    state.detached_from = waiting
     abandon_body(request)
     guard_writer(request, waiting)
 
 
-def _report(job: _Job, task: "asyncio.Task[web.StreamResponse]") -> None:
+def _report(job: _Job, task: "asyncio.Task[Outcome]") -> None:
     """Logs work that ended with nobody left to tell."""
     if task.cancelled():
         return
-    error = task.exception()
+    _, error = task.result()
     if isinstance(error, DetachedError):
-        logger.info("shielded %s %s ended where it wanted to send: %s", job.method, job.path, error)
+        logger.info("shielded %s ended where it wanted to send: %s", job, error)
+    elif isinstance(error, ConnectionError) and is_own_connection(job.request, error):
+        logger.info("shielded %s ended, since its client has left: %s", job, error)
+    elif isinstance(error, SystemExit | KeyboardInterrupt):
+        raise error  # which ends the event loop, as it would without a shield
     elif error is not None and not (isinstance(error, web.HTTPException) and error.status < 500):
-        logger.error(
-            "shielded %s %s failed with nobody left to tell", job.method, job.path, exc_info=error
-        )
+        logger.error("shielded %s failed with nobody left to tell", job, exc_info=error)

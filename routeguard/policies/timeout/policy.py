@@ -7,9 +7,11 @@ from datetime import timedelta
 from aiohttp import web
 
 from routeguard.configuration import ConfigError, Faults, shown
-from routeguard.policy import Policy
-from routeguard.running.deadlines import Deadline
-from routeguard.running.exchange import deadline_of
+from routeguard.policies.timeout.serving import BoundTimeout
+from routeguard.policy import Place, Policy
+from routeguard.running.application import RUNNING
+from routeguard.running.deadlines import Bounds, Deadline
+from routeguard.running.state import state_of
 from routeguard.seconds import read_seconds
 
 __all__ = ["RunningDeadline", "deadline", "timeout"]
@@ -55,6 +57,18 @@ class timeout(Policy):
         object.__setattr__(self, "idle", read_seconds("idle", idle, faults))
         object.__setattr__(self, "total", read_seconds("total", total, faults))
         faults.raise_any()
+
+    def bind(self, place: Place) -> BoundTimeout | None:
+        """The bounds, with the clocks of one run; `None` where nothing is bounded."""
+        if self.seconds is self.idle is self.total is None:
+            return None
+        clocks = place.running.clocks
+        bounds = Bounds(
+            start=None if self.seconds is None else clocks.of("start", self.seconds),
+            total=None if self.total is None else clocks.of("total", self.total),
+            idle=None if self.idle is None else clocks.of("idle", self.idle),
+        )
+        return BoundTimeout(bounds, place.running.loop)
 
     def __repr__(self) -> str:
         given = [_number(self.seconds)]
@@ -123,4 +137,14 @@ def deadline(request: web.Request) -> RunningDeadline:
         A handle whose `remaining` is `None` where no timeout applies; there `extend` and `lift`
         do nothing.
     """
-    return RunningDeadline(deadline_of(request))
+    state = state_of(request)
+    if state is not None and state.deadline is not None:
+        return RunningDeadline(state.deadline)
+    # In the fast lane a request has only an entry with a clock.
+    match_info = request.match_info
+    for app in match_info.apps:
+        if RUNNING in app:
+            found = app[RUNNING].clocks.deadline_of(id(match_info))
+            if found is not None:
+                return RunningDeadline(found)
+    return RunningDeadline(None)

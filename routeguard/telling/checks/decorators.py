@@ -62,10 +62,13 @@ def _is_view(visit: Visit) -> bool:
 def _pairs(handler: object, method: str) -> Iterator[tuple[Policy, Policy]]:
     """Policies of one kind on one thing: each with the one above it."""
     levels = [
-        [policy for place, _, policy in policies_of(handler, method) if place != "view class"]
+        [one.policy for place, _, one in policies_of(handler, method) if place != "view class"]
     ]
     if isinstance(handler, type):
-        levels += [list(vars(base).get(VIEW_ATTRIBUTE, ())) for base in handler.__mro__]
+        levels += [
+            [attached.policy for attached in vars(base).get(VIEW_ATTRIBUTE, ())]
+            for base in handler.__mro__
+        ]
     for level in levels:
         nearest: dict[type[Policy], Policy] = {}
         for policy in level:
@@ -92,11 +95,11 @@ def stated_above_routes(walk: Walk) -> Iterator[Finding]:
         if named is None or bare_handler(named) is not bare:
             continue
         effective = {
-            id(policy)
+            id(attached)
             for visit in visits
-            for *_, policy in policies_of(visit.route.handler, visit.method)
+            for *_, attached in policies_of(visit.route.handler, visit.method)
         }
-        lost = [policy for *_, policy in policies_of(named, "GET") if id(policy) not in effective]
+        lost = [one.policy for *_, one in policies_of(named, "GET") if id(one) not in effective]
         if lost:
             yield Finding(
                 "RG104",

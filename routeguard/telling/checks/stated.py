@@ -31,10 +31,10 @@ def stated(walk: Walk) -> Iterator[Stated]:
         yield from (Stated(policy, f"fallback{of}") for policy in scope.fallbacks)
     seen: set[int] = set()
     for visit in walk.visits:
-        for place, _, policy in policies_of(visit.route.handler, visit.method):
-            if id(policy) not in seen:
-                seen.add(id(policy))
-                yield Stated(policy, f"{place} of {handler_name(visit.route.handler)}")
+        for place, _, attached in policies_of(visit.route.handler, visit.method):
+            if id(attached) not in seen:
+                seen.add(id(attached))
+                yield Stated(attached.policy, f"{place} of {handler_name(visit.route.handler)}")
 
 
 def route_place(visits: Iterable[Visit]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from routeguard import Policy, errors, rule, setup, shield, timeout, use
-from routeguard.running.exchange import RequestKey
+from routeguard.running.state import RequestKey
 from tests.support.bodies import BOUNDARY, FILE, multipart
 from tests.support.messages import request
 from tests.support.serving import serving, soon

@@ -6,6 +6,7 @@ within and from outside, is recorded so that two implementations can be compared
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -140,7 +141,11 @@ def name_of(error: BaseException) -> str:
 
 
 async def observe(
-    loop: VirtualLoop, script: Script, seconds: float, cancelled_at: Sequence[float]
+    loop: VirtualLoop,
+    script: Script,
+    seconds: float,
+    cancelled_at: Sequence[float],
+    entered_with: int = 0,
 ) -> dict[str, Observed]:
     """Plays a script under our timeout and under the standard library's.
 
@@ -149,6 +154,8 @@ async def observe(
         script: what the handler does.
         seconds: the timeout around it.
         cancelled_at: when somebody outside asks for the request's cancellation.
+        entered_with: how many cancellations somebody outside has swallowed before, each of which
+            is still on the task's count.
     """
     seen: dict[str, Observed] = {}
     trace: list[tuple[float, str]] = []
@@ -167,6 +174,10 @@ async def observe(
     async def observer(request: web.Request, handler: Handler) -> web.StreamResponse:
         task = asyncio.current_task()
         assert task is not None
+        for _ in range(entered_with):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
         start = loop.time()
         calls = [loop.call_at(start + when, task.cancel) for when in cancelled_at]
         try:

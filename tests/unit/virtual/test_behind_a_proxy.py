@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from routeguard import Policy, cors, errors, https, setup, timeout, use
-from routeguard.running.clocks import CLOCKS
+from routeguard.running.application import RUNNING
 from tests.support.httpsapp import NOTED
 from tests.support.messages import request
 from tests.support.virtual import VirtualLoop, Wire, run_virtually, started
@@ -172,7 +172,7 @@ def seen(
         closed = client.closed
         client.hang_up()
         await asyncio.sleep(0)
-        clock = app[CLOCKS].of("start", LIMIT)
+        clock = app[RUNNING].clocks.of("start", LIMIT)
         assert (clock.queue, clock.unusual, clock.timer) == ({}, {}, None)
         sent = [x for x in bytes(client.received).splitlines() if not x.startswith(b"Date: ")]
         ours = [one.getMessage() for one in log.records if one.name.startswith("routeguard")]

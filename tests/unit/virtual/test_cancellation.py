@@ -42,11 +42,12 @@ scripts = st.lists(st.recursive(simple, nested, max_leaves=8), max_size=4).map(t
     script=scripts,
     seconds=instants,
     cancelled_at=st.lists(st.integers(0, 6).map(float), max_size=2),
+    entered_with=st.integers(0, 2),
 )
 def test_a_deadline_is_asyncio_timeout_to_the_letter(
-    script: Script, seconds: float, cancelled_at: list[float]
+    script: Script, seconds: float, cancelled_at: list[float], entered_with: int
 ) -> None:
-    seen = run_virtually(lambda loop: observe(loop, script, seconds, cancelled_at))
+    seen = run_virtually(lambda loop: observe(loop, script, seconds, cancelled_at, entered_with))
     assert seen["/ours/"] == seen["/theirs/"]
 
 
@@ -148,6 +149,17 @@ def test_cancellation_under_a_deadline(case: str) -> None:
     script, cancelled_at, outcome, ended = CASES[case]
     seen = run_virtually(lambda loop: observe(loop, script, 3, cancelled_at))
     assert (seen["/ours/"].outcome, seen["/ours/"].ended) == (outcome, ended)
+    assert seen["/ours/"] == seen["/theirs/"]
+
+
+@pytest.mark.parametrize("entered_with", [1, 2])
+def test_cancellations_swallowed_before_the_deadline_began_are_not_its_own(
+    entered_with: int,
+) -> None:
+    """An old-style timeout outside, which never calls `uncancel`, must not undo this one."""
+    seen = run_virtually(lambda loop: observe(loop, (FOREVER,), 3, [], entered_with))
+    assert (seen["/ours/"].outcome, seen["/ours/"].ended) == ("TimeoutError", 3)
+    assert seen["/ours/"].cancelling == entered_with
     assert seen["/ours/"] == seen["/theirs/"]
 
 

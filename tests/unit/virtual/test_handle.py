@@ -4,12 +4,15 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+import uvloop
 from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from routeguard import (
     Policy,
     deadline,
     exempt,
+    setup,
     shield,
     timeout,
 )
@@ -186,3 +189,21 @@ def test_lifting_leaves_the_idle_bound() -> None:
         return web.Response()
 
     assert asked(handler, timeout(5, idle=3, total=6))[1] == 43
+
+
+def test_on_uvloop_an_extension_by_next_to_nothing_can_be_asked_about() -> None:
+    """uvloop gives a timer of less than half a millisecond a handle that knows no time."""
+
+    async def handler(request: web.Request) -> web.Response:
+        deadline(request).extend(0.0001)
+        return web.json_response(deadline(request).remaining)
+
+    async def main() -> float:
+        app = web.Application()
+        app.router.add_get("/", handler)
+        setup(app, timeout(5))
+        async with TestClient(TestServer(app)) as client, client.get("/") as response:
+            return float(await response.text())
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert 0 <= runner.run(main()) <= 0.0001 + 1e-9  # seconds, as floats

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from routeguard import Policy, cors, deadline, errors, rule, setup, timeout, use
 from routeguard.routes.rules import Rule
-from routeguard.running.clocks import CLOCKS
+from routeguard.running.application import RUNNING
 from tests.support.messages import request
 from tests.support.virtual import VirtualLoop, Wire, run_virtually, started
 
@@ -196,7 +196,7 @@ def test_nothing_is_kept_of_requests_that_have_ended(handler: Handler) -> None:
             for wire in wires:
                 wire.hang_up()
         await asyncio.sleep(100)
-        clock = app[CLOCKS].of("start", LIMIT)
+        clock = app[RUNNING].clocks.of("start", LIMIT)
         assert (clock.queue, clock.unusual, clock.timer) == ({}, {}, None)
         assert loop.standing() == []
 

@@ -1,0 +1,159 @@
+"""The exchanged class of the request."""
+
+from typing import TypedDict, TypeGuard
+
+from aiohttp import web
+from yarl import URL
+
+__all__ = [
+    "GuardedRequest",
+    "UnguardedError",
+    "change_request",
+    "close_files",
+    "guard_request",
+    "hold_files",
+    "is_served",
+]
+
+
+class UnguardedError(RuntimeError):
+    """aiohttp made an object of a class that routeguard does not know how to guard.
+
+    `probe` keeps an application from starting where that is so. Whatever replaces aiohttp's
+    objects later is found out here, before anything is served unguarded.
+    """
+
+    def __init__(self, made: object, does: str) -> None:
+        super().__init__(
+            f"{does} a {type(made).__module__}.{type(made).__qualname__}, which routeguard cannot "
+            "guard: leave aiohttp's own in its place"
+        )
+
+
+class _Changes(TypedDict, total=False):
+    scheme: str
+    host: str
+    remote: str
+
+
+class GuardedRequest(web.Request):
+    """A request whose scheme, host and address can change, and whose files can be held open."""
+
+    ATTRS = web.Request.ATTRS | {"_changes", "_holds_files"}  # what may be set in Python's dev mode
+
+    _changes: _Changes | None = None
+    _holds_files: bool = False
+
+    def clone(self, **given: object) -> "GuardedRequest":
+        """A copy, as aiohttp makes it, that keeps the scheme, host and address of this request."""
+        changes = _Changes(**(self._changes or {}))
+        for name in ("scheme", "host", "remote"):
+            if isinstance(one := given.get(name), str):
+                changes[name] = one
+                del given[name]
+        copy: GuardedRequest = super().clone(**given)  # type: ignore[arg-type,assignment]
+        copy.change(changes)
+        return copy
+
+    def change(self, changes: _Changes) -> None:
+        """Changes scheme, host and address, and whatever aiohttp has kept that is made of them."""
+        self._changes = _Changes(**{**(self._changes or {}), **changes})
+        _change(self, changes)
+
+    def hold_files(self) -> None:
+        """Keeps the files of a form open when the request has been answered."""
+        self._holds_files = True
+
+    def close_files(self) -> None:
+        """Closes the files of a form that were held open."""
+        if self._holds_files:
+            self._holds_files = False
+            super()._finish()
+
+    def _finish(self) -> None:
+        if not self._holds_files:
+            super()._finish()
+
+
+def guard_request(request: web.Request) -> TypeGuard[GuardedRequest]:
+    """Exchanges the class of a request that aiohttp made; whether it could."""
+    if type(request) is web.Request:
+        object.__setattr__(request, "__class__", GuardedRequest)
+    return isinstance(request, GuardedRequest)
+
+
+def change_request(
+    request: web.Request,
+    *,
+    scheme: str | None = None,
+    host: str | None = None,
+    remote: str | None = None,
+) -> web.Request:
+    """Gives a request another scheme, host or client address.
+
+    The request that aiohttp made changes in place, also when its body has been read. A request of
+    somebody else's class is cloned; the caller hands back what is stored on the clone.
+
+    Args:
+        request: the request.
+        scheme: `"http"` or `"https"`; as it is, by default.
+        host: the host, with its port where that is not the scheme's; as it is, by default.
+        remote: the client's address; as it is, by default.
+
+    Returns:
+        The same request, or its clone.
+    """
+    changes = _Changes()
+    if scheme is not None:
+        changes["scheme"] = scheme
+    if host is not None:
+        changes["host"] = host
+    if remote is not None:
+        changes["remote"] = remote
+    if guard_request(request):
+        request.change(changes)
+        return request
+    # Not `clone(host=…)`, which refuses a port where the target is in absolute form.
+    clone = request.clone()
+    _change(clone, changes)
+    return clone
+
+
+def _change(request: web.Request, changes: _Changes) -> None:
+    """Changes what aiohttp keeps of scheme, host and address, and what it has made of them."""
+    cache = request._cache
+    cache.update(changes)
+    cache.pop("secure", None)
+    if not request._message.url.absolute:
+        cache.pop("url", None)
+        return
+    # A target in absolute form (RFC 9112, section 3.2.2) has its URL made beforehand.
+    url: URL = cache["url"]
+    if "scheme" in changes:
+        url = url.with_scheme(changes["scheme"])
+    if "host" in changes:
+        url = URL.build(
+            scheme=url.scheme,
+            authority=changes["host"],
+            path=url.raw_path,
+            query_string=url.raw_query_string,
+            encoded=True,
+        )
+    cache["url"] = url
+
+
+def is_served(request: web.BaseRequest) -> bool:
+    """Whether a server has received a request; a test may have mocked it instead."""
+    return isinstance(request.protocol, web.RequestHandler)
+
+
+def hold_files(request: web.Request) -> None:
+    """Keeps aiohttp from closing the files of a form as soon as the request is answered."""
+    if isinstance(request, GuardedRequest):
+        request.hold_files()
+
+
+def close_files(request: web.Request) -> None:
+    """Closes the files that were held."""
+    if isinstance(request, GuardedRequest):
+        request.close_files()

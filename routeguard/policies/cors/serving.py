@@ -1,0 +1,73 @@
+"""What `cors` does to a request: answers preflights, and writes headers on whatever leaves."""
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from routeguard.policies.cors.answers import Preflights
+from routeguard.policies.cors.preflight import is_preflight, log_refused_origin
+from routeguard.policy import Bound
+from routeguard.running.application import Service
+from routeguard.running.state import Run, State, StateMark
+
+if TYPE_CHECKING:
+    from routeguard.policies.cors.policy import cors
+
+__all__ = ["AnswersPreflights", "BoundCors"]
+
+IS_PREFLIGHT = object()
+"""The note on a request that is a preflight."""
+
+
+class BoundCors(Bound):
+    """One `cors` in one run of the application."""
+
+    __slots__ = ("place", "policy")
+
+    def __init__(self, policy: "cors", place: str) -> None:
+        self.policy: cors = policy
+        self.place: str = place
+        """Where the policy is stated, for the log."""
+
+    def marks(self) -> StateMark | None:
+        """Writes the CORS headers of responses."""
+        return self._mark
+
+    def _mark(
+        self, request: web.Request, response: web.StreamResponse, state: State
+    ) -> Awaitable[None] | None:
+        # What a preflight is answered says all there is to say.
+        if state.noted(IS_PREFLIGHT) or self.policy.write_known(request, response.headers):
+            return None
+        return self.examine(request, response, state)
+
+    async def examine(
+        self, request: web.Request, response: web.StreamResponse, state: State
+    ) -> None:
+        """Writes the headers for an origin that is not among the exact ones."""
+        if await self.policy.write(request, response.headers) or state.noted(self):
+            return
+        state.note(self, "the refusal is in the log")
+        log_refused_origin(request, self.place)
+
+
+class AnswersPreflights(Bound, Service):
+    """Answers the preflights of every route, whether or not `cors` is stated for `OPTIONS`.
+
+    A preflight asks about another method, and that method's policy decides.
+    """
+
+    def link(self, inner: Run) -> Run:
+        """The chain's link: preflights are answered, and come no further."""
+        answer = Preflights(self.running).answer
+
+        async def run(request: web.Request, state: State) -> web.StreamResponse:
+            if is_preflight(request):
+                state.note(IS_PREFLIGHT, True)
+                answered = await answer(request, BoundCors)
+                if answered is not None:
+                    return answered
+            return await inner(request, state)
+
+        return run

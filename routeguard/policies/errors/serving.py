@@ -1,0 +1,50 @@
+"""What `errors` does to a request: answers what is raised inside it."""
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from routeguard.policy import Bound
+from routeguard.running.state import Run, State
+
+if TYPE_CHECKING:
+    from routeguard.policies.errors.policy import errors
+
+__all__ = ["BoundErrors"]
+
+
+class BoundErrors(Bound):
+    """One `errors` in one run of the application."""
+
+    __slots__ = ("_app", "_policy")
+
+    def __init__(self, policy: "errors", app: web.Application) -> None:
+        self._policy: errors = policy
+        self._app = app
+
+    def link(self, inner: Run) -> Run:
+        """The chain's link: what is inside, with its errors answered."""
+        answer = self.answer
+
+        async def run(request: web.Request, state: State) -> web.StreamResponse:
+            try:
+                return await inner(request, state)
+            except Exception as error:
+                return await answer(request, error)
+
+        return run
+
+    async def answer(self, request: web.Request, error: Exception) -> web.StreamResponse:
+        """The error handler's answer, or the error again where it has none.
+
+        The error handler sees as `request.app` the application that stated the policy.
+        """
+        match_info = request.match_info
+        resource = match_info.route.resource
+        place = "no route" if resource is None else resource.canonical
+        before = match_info.current_app
+        match_info.current_app = self._app
+        try:
+            return await self._policy.answer(request, error, place)
+        finally:
+            match_info.current_app = before

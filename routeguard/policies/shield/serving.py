@@ -1,0 +1,47 @@
+"""What `shield` does to a request: has the application own the handler's work."""
+
+from collections.abc import Awaitable
+
+from aiohttp import web
+
+from routeguard.policies.shield.work import ShieldedWork
+from routeguard.policy import Bound
+from routeguard.running.deadlines import Bounds
+from routeguard.running.state import Run, State
+from routeguard.websocket import is_websocket_handshake
+
+__all__ = ["BoundShield"]
+
+
+class BoundShield(Bound):
+    """One `shield` in one run of the application."""
+
+    __slots__ = ("_limit", "_methods", "_websockets", "_work")
+
+    def __init__(
+        self,
+        work: ShieldedWork,
+        methods: frozenset[str] | None,
+        limit: Bounds | None,
+        *,
+        websockets: bool,
+    ) -> None:
+        self._work = work
+        self._methods = methods
+        self._limit = limit
+        self._websockets = websockets
+
+    def covers(self, method: str) -> bool:
+        """Whether requests with a method are shielded."""
+        return self._methods is None or method in self._methods
+
+    def link(self, inner: Run) -> Run:
+        """The chain's link: what is inside, in a task that the application owns."""
+        shielded, limit, websockets = self._work.run, self._limit, self._websockets
+
+        def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
+            if not websockets and is_websocket_handshake(request):
+                return inner(request, state)
+            return shielded(request, inner, state, limit)
+
+        return run

@@ -1,0 +1,56 @@
+"""What `timeout` does to a request: bounds the time of all that is inside it."""
+
+import asyncio
+
+from aiohttp import web
+
+from routeguard.policy import Bound
+from routeguard.running.deadlines import Bounds, Deadline, HandlerTimeout
+from routeguard.running.started import GOING_AWAY, can_be_answered, cut_off
+from routeguard.running.state import Run, State
+
+__all__ = ["BoundTimeout", "expired"]
+
+
+class BoundTimeout(Bound):
+    """One `timeout` in one run of the application."""
+
+    __slots__ = ("bounds", "loop")
+
+    def __init__(self, bounds: Bounds, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.bounds: Bounds = bounds
+        self.loop: asyncio.AbstractEventLoop | None = loop
+
+    def link(self, inner: Run) -> Run:
+        """The chain's link: what is inside, under the bounds."""
+        bounds, running, loop = self.bounds, self.bounds.running, self.loop
+
+        async def run(request: web.Request, state: State) -> web.StreamResponse:
+            deadline = Deadline(bounds, asyncio.current_task(loop), request=request)
+            state.deadline = deadline
+            state.watchers = (*state.watchers, deadline)
+            for clock in running:
+                clock.add(deadline)
+            try:
+                try:
+                    return await inner(request, state)
+                finally:
+                    for clock in running:
+                        clock.discard(deadline)
+                    deadline.undo()
+                    state.unwatch(deadline)
+            except asyncio.CancelledError as error:
+                if not deadline.timed_out:
+                    raise
+                raise await expired(request, deadline, state.response) from error
+
+        return run
+
+
+async def expired(
+    request: web.Request, deadline: Deadline, begun: web.StreamResponse | None
+) -> HandlerTimeout:
+    """The error for a bound that was passed; a response that has begun is cut off."""
+    if not can_be_answered(request, begun):
+        await cut_off(request, begun, GOING_AWAY)
+    return deadline.timeout()

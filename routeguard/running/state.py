@@ -1,0 +1,130 @@
+"""What is known of one request while it is being handled, in one slot of the request."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from aiohttp import web
+
+from routeguard.running.deadlines import Deadline
+
+__all__ = [
+    "MARKED",
+    "STATE",
+    "Mark",
+    "RequestKey",
+    "ResponseKey",
+    "Run",
+    "State",
+    "StateMark",
+    "Watcher",
+    "begun_of",
+    "run_on_clone",
+    "state_of",
+]
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Mark = Callable[[web.Request, web.StreamResponse], Awaitable[None] | None]
+"""Writes on a response that leaves; awaited where it returns something to await."""
+
+
+class Watcher(Protocol):
+    """What is told when the response to a request begins."""
+
+    def response_started(self, response: web.StreamResponse) -> None: ...
+
+
+class State:
+    """What is known of one request while it is being handled, shared by all its clones."""
+
+    # Defaults stand in the class: few of these are ever changed.
+    response: web.StreamResponse | None = None
+    """The response that was begun last, if one was."""
+    deadline: Deadline | None = None
+    """The deadline that runs, or that ran last."""
+    detached_from: "asyncio.Task[object] | None" = None
+    """The request's own task, once shielded work goes on without it: that one may still send."""
+    watchers: tuple[Watcher, ...] = ()
+    """What is told when the response begins."""
+    notes: dict[object, object] | None = None
+    """What policies keep for the time of the request, by the policy as it was bound."""
+
+    def __init__(self, handler: Handler, marks: "tuple[StateMark, ...]", owner: object) -> None:
+        self.handler: Handler = handler
+        """What the dispatcher was given to go on inwards."""
+        self.marks: tuple[StateMark, ...] = marks
+        """What writes on the response when it leaves."""
+        self.owner: object = owner
+        """Whose request it is: of several dispatchers around it, that of the outermost."""
+
+    def watch(self, watcher: Watcher) -> None:
+        """Has a watcher told when the response begins."""
+        self.watchers = (*self.watchers, watcher)
+
+    def unwatch(self, watcher: Watcher) -> None:
+        """Has a watcher told no more."""
+        self.watchers = tuple(one for one in self.watchers if one is not watcher)
+
+    def started(self, response: web.StreamResponse) -> None:
+        """Notes that a response begins, and tells the watchers."""
+        self.response = response
+        for watcher in self.watchers:
+            watcher.response_started(response)
+
+    def note(self, key: object, value: object) -> None:
+        """Keeps something for the time of the request."""
+        if self.notes is None:
+            self.notes = {}
+        self.notes[key] = value
+
+    def noted(self, key: object) -> object:
+        """What `note` has kept; `None` where it has kept nothing."""
+        return None if self.notes is None else self.notes.get(key)
+
+
+Run: TypeAlias = Callable[[web.Request, State], Awaitable[web.StreamResponse]]
+"""A link of the chain around a handler: what is inside a policy, with all that is inside that."""
+
+StateMark: TypeAlias = Callable[[web.Request, web.StreamResponse, State], Awaitable[None] | None]
+"""A mark that is given the state of the request as well."""
+
+if TYPE_CHECKING:
+    RequestKey = web.RequestKey
+    ResponseKey = web.ResponseKey
+else:  # aiohttp before 3.14 keys requests and responses by AppKey
+    RequestKey = getattr(web, "RequestKey", web.AppKey)
+    ResponseKey = getattr(web, "ResponseKey", web.AppKey)
+
+STATE = RequestKey("state", State)
+
+MARKED = ResponseKey("marked", web.Request)
+"""The request for which all that policies write is on a response."""
+
+
+def state_of(request: web.BaseRequest) -> State | None:
+    """The state of a request.
+
+    It is `None` until something needs it: a request in the fast lane has only an entry in the
+    queue of a clock.
+    """
+    return request.get(STATE)
+
+
+def begun_of(request: web.BaseRequest) -> web.StreamResponse | None:
+    """The response that was begun last for a request, if one was."""
+    state = request.get(STATE)
+    return None if state is None else state.response
+
+
+async def run_on_clone(
+    inner: Run, clone: web.Request, request: web.Request, state: State
+) -> web.StreamResponse:
+    """Goes on inwards with a clone, and hands back what was stored on it.
+
+    Response hooks and middlewares outside see the request that aiohttp made.
+    """
+    try:
+        return await inner(clone, state)
+    finally:
+        for key in clone:
+            request[key] = clone[key]

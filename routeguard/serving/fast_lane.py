@@ -1,0 +1,207 @@
+"""The fast lane: requests to which only cors, errors, https and a bound on the start apply.
+
+It does what the chain of these policies does, in one function, since a call costs as much as what
+it does. It is an optimisation: with the environment variable `ROUTEGUARD_FAST_LANE=off` all
+requests take the chain, and are answered the same. This is the only module of `serving` that knows
+kinds of policy.
+"""
+
+import asyncio
+import math
+import os
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiohttp import web
+from multidict import istr
+
+from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN, VARY
+from routeguard.policies.cors.serving import BoundCors
+from routeguard.policies.errors.serving import BoundErrors
+from routeguard.policies.https.serving import BoundHttps
+from routeguard.policies.timeout.serving import BoundTimeout, expired
+from routeguard.policy import Guarded, Handler
+from routeguard.running.application import Running
+from routeguard.running.deadlines import Clock, Deadline
+from routeguard.running.started import pass_on
+from routeguard.running.state import MARKED, STATE, State, StateMark, state_of
+
+__all__ = ["FastLane", "find_lane"]
+
+CONTENT_TYPE = istr("Content-Type")
+NO_HEADER = istr("")
+"""The name that no header has."""
+NO_LINES: tuple[str, ...] = ()
+
+IS_OPEN: bool = os.environ.get("ROUTEGUARD_FAST_LANE") != "off"
+
+
+class FastLane:
+    """The fast lane for one plan."""
+
+    __slots__ = (
+        "_chain",
+        "_clock",
+        "_cors",
+        "_errors",
+        "_https",
+        "_marks",
+        "_origins",
+        "_owner",
+        "_scheme_header",
+    )
+
+    def __init__(
+        self,
+        clock: Clock,
+        sharing: BoundCors | None,
+        answering: BoundErrors | None,
+        secured: BoundHttps | None,
+        chain: Callable[[web.Request, Handler], Awaitable[web.StreamResponse]],
+        marks: tuple[StateMark, ...],
+        owner: object,
+    ) -> None:
+        self._clock = clock
+        self._cors = sharing
+        self._errors = answering
+        self._https = secured
+        self._chain = chain
+        self._marks = marks
+        self._owner = owner
+        self._origins = frozenset() if sharing is None else sharing.policy.plain_origins
+        self._scheme_header = NO_HEADER if secured is None else secured.policy.names[0]
+
+    async def enter(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Serves a request: what `plan.enter` is.
+
+        Most handlers return a response before anything else happens. For these no more is kept
+        than an entry in the queue of a clock.
+        """
+        asked = request.headers
+        match_info = request.match_info
+        clock = self._clock
+        key = id(match_info)  # which all clones of the request share, and no other request has
+        queue = clock.queue
+        if key in queue:  # it comes a second time while it is served
+            return await self._chain(request, handler)
+        if (
+            self._scheme_header in asked
+            and self._https is not None
+            and self._https.policy.rescheme(request) is not request
+        ):
+            return await self._chain(request, handler)
+        if type(handler) is Guarded:
+            # A proxy is called as what it wraps.
+            handler = handler.__wrapped__  # type: ignore[assignment]
+        when = clock.now() + clock.seconds
+        queue[key] = (when, asyncio.current_task(clock.loop), request, self)
+        if clock.timer is None:
+            clock.arm(when)
+        deadline = None
+        try:
+            try:
+                response = await handler(request)
+            finally:
+                if clock.unusual:
+                    deadline = clock.leave(key)
+                else:  # then nothing else has taken the key out
+                    del queue[key]
+                    if not queue:
+                        clock.disarm()
+        except (Exception, asyncio.CancelledError) as error:
+            response = await self._answer(request, error, deadline)
+        # Others may change their headers as they are prepared, or have been prepared already.
+        if type(response) is web.Response and deadline is None:
+            headers = response.headers
+            lines = asked.getall(ORIGIN, NO_LINES)
+            if (
+                len(lines) == 1
+                and lines[0] in self._origins
+                and len(headers) == 1
+                and CONTENT_TYPE in headers
+            ):
+                headers[VARY] = "Origin"
+                headers[ALLOW_ORIGIN] = lines[0]
+            elif self._cors is not None:
+                if response.prepared:
+                    return response
+                if not self._cors.policy.write_known(request, headers):
+                    await self._cors.examine(request, response, self.state_of(request))
+            response.__setitem__(MARKED, request)
+        return response
+
+    def state_of(self, request: web.Request) -> State:
+        """The state of a request, made where something needs it: its response begins, or fails."""
+        state = state_of(request)
+        if state is None:
+            match_info = request.match_info
+            state = request[STATE] = State(match_info.handler, self._marks, self._owner)
+            deadline = self._clock.deadline_of(id(match_info))
+            if deadline is not None:
+                state.deadline = deadline
+                state.watchers = (deadline,)
+        return state
+
+    async def _answer(
+        self,
+        request: web.Request,
+        error: Exception | asyncio.CancelledError,
+        deadline: Deadline | None,
+    ) -> web.StreamResponse:
+        """Answers what ended a handler."""
+        state = state_of(request)
+        if deadline is not None:
+            state = state or self.state_of(request)
+            state.deadline = deadline
+        begun = None if state is None else state.response
+        if isinstance(error, asyncio.CancelledError):
+            if deadline is None or not deadline.timed_out:
+                raise error
+            timeout = await expired(request, deadline, begun)
+            timeout.__cause__ = error
+            error = timeout
+        if self._errors is not None:
+            try:
+                return await self._errors.answer(request, error)
+            except Exception as passed:
+                error = passed
+        return pass_on(request, error, begun)
+
+
+def find_lane(
+    bound: Sequence[object],
+    marks: tuple[StateMark, ...],
+    chain: Callable[[web.Request, Handler], Awaitable[web.StreamResponse]],
+    running: Running,
+    owner: object,
+) -> FastLane | None:
+    """The fast lane for what applies to a request; `None` where the chain is to be taken.
+
+    Args:
+        bound: what the policies that apply are bound to, outermost first.
+        marks: what they write on responses.
+        chain: the way through the chain.
+        running: the run of the application.
+        owner: whose requests these are.
+    """
+    clock: Clock | None = None
+    sharing: BoundCors | None = None
+    answering: BoundErrors | None = None
+    secured: BoundHttps | None = None
+    for one in bound:
+        match one:
+            case BoundCors():
+                sharing = one
+            case BoundErrors():
+                answering = one
+            case BoundHttps(policy=policy) if not policy.redirect and policy.hsts is None:
+                secured = one
+                if len(policy.names) > 1:
+                    return None
+            case BoundTimeout(bounds=bounds) if bounds.total is bounds.idle is None:
+                clock = bounds.start
+            case _:
+                return None
+    if not IS_OPEN:
+        return None
+    clock = clock or running.clocks.of("start", math.inf)
+    return FastLane(clock, sharing, answering, secured, chain, marks, owner)
