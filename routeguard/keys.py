@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import inspect
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,9 +11,17 @@ from ipaddress import IPv6Address, ip_address
 from aiohttp import web
 from multidict import istr
 
-from routeguard.configuration import ConfigError, shown
+from routeguard.configuration import ConfigError, Faults, shown
 
-__all__ = ["Key", "KeyFunction", "client_address", "header_key", "read_key"]
+__all__ = [
+    "Key",
+    "KeyFunction",
+    "check_key",
+    "client_address",
+    "header_key",
+    "read_key",
+    "shown_key",
+]
 
 Key = str | int | bytes | None
 """What a key function returns: `None` exempts the request."""
@@ -105,6 +114,33 @@ def _digest_of(name: str, value: str) -> str:
 def _digest(text: str) -> str:
     # Header values may hold bytes that are not UTF-8: aiohttp keeps them as lone surrogates.
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def check_key(key: object, faults: Faults) -> None:
+    """Notes as a fault a key that is no callable of a request."""
+    remedy = "write client_address, header_key('X-Api-Key'), or a callable of the request"
+    if key is header_key:
+        faults.add("key=header_key names no header: write header_key('X-Api-Key')")
+    elif isinstance(key, type) or not callable(key):
+        faults.add(f"key={shown(key)} cannot be called with a request: {remedy}")
+    elif not takes_one(key):
+        faults.add(f"key={shown_key(key)} does not take one argument, the request: {remedy}")
+
+
+def takes_one(call: Callable[..., object]) -> bool:
+    """Whether something can be called with one argument; what tells nothing can."""
+    try:
+        inspect.signature(call).bind(None)
+    except TypeError:
+        return False
+    except ValueError:
+        return True  # written in C, and without a signature to read
+    return True
+
+
+def shown_key(key: object) -> str:
+    """A key function as a policy's repr shows it: by its name, where it has one."""
+    return getattr(key, "__qualname__", None) or repr(key)
 
 
 def read_key(found: Key) -> str | None:
