@@ -4,8 +4,10 @@ import logging
 from datetime import timedelta
 
 from aiohttp import web
+from aiohttp.web_app import Application
 
 from routeguard.configuration import ConfigError, Faults, shown
+from routeguard.internals.probe import probe
 from routeguard.policy import Policy
 from routeguard.routes.rules import Rule, RuleIndex, check_policies
 from routeguard.routes.scope import SCOPE, Mount, Scope
@@ -40,7 +42,7 @@ def setup(app: web.Application, *entries: Rule | Policy, drain: float | timedelt
             start-up: a handler on which a policy was written without its parentheses.
     """
     faults = Faults("setup(...)")
-    if not isinstance(app, web.Application):
+    if not isinstance(app, Application):
         raise ConfigError(f"setup({shown(app)}): the first argument is the web.Application")
     if SCOPE in app:
         faults.add("the application is set up already: give all rules and policies to one setup")
@@ -65,7 +67,7 @@ def _install(app: web.Application, scope: Scope, drain: float) -> None:
     app.router.register_resource(dispatcher.unrouted)
 
     async def start(app: web.Application) -> None:
-        if faults := misused_handlers(app):
+        if faults := [*misused_handlers(app), *await probe(app)]:
             raise ConfigError("routeguard", *faults)
         for position, rule in unmatched_rules(scope):
             logger.warning('rule %d "%s" matches no route', position + 1, rule)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator
 
 from aiohttp import web
+from aiohttp.web_app import Application
 
 from routeguard.configuration import ConfigError, shown
 from routeguard.routes.walk import Walk, walk
@@ -15,9 +16,11 @@ __all__ = ["CODES", "SEVERITIES", "Finding", "Severity", "check"]
 CHECKS: tuple[Callable[[Walk], Iterator[Finding]], ...] = (
     rules.rules_without_route,
     rules.rules_shadowed,
+    rules.rules_naming_several,
     decorators.overridden,
     decorators.stated_above_routes,
     decorators.misplaced,
+    decorators.hidden,
     decorators.without_setup,
     origins.plain_http_origins,
     origins.public_suffix_wildcards,
@@ -48,7 +51,7 @@ def check(app: web.Application, *, ignore: Collection[str] = ()) -> tuple[Findin
         ConfigError: it is no application, or a code is none.
         ImportError: the extra is not installed.
     """
-    if not isinstance(app, web.Application):
+    if not isinstance(app, Application):
         raise ConfigError(f"check({shown(app)}): the first argument is the web.Application")
     ignored = {ignore} if isinstance(ignore, str) else set(ignore)
     for code in sorted(ignored - CODES.keys()):

@@ -16,6 +16,8 @@ from routeguard.policies.https.policy import https
 from routeguard.policies.shield.policy import Shield
 from routeguard.policy import Policy, kind_name
 from routeguard.routes.dry_run import is_routed, resolve_now
+from routeguard.routes.handlers import handler_name
+from routeguard.routes.names import ambiguous, text_of
 from routeguard.routes.resolution import Decision, positions_of, resolve
 from routeguard.routes.scope import SCOPE, Statement
 from routeguard.telling.standin import StandIn
@@ -77,7 +79,8 @@ class Explanation:
     Attributes:
         method: the method asked about.
         path: the path asked about.
-        route: the canonical pattern of the route that matches; `None` where none does.
+        route: the canonical pattern of the route that matches, or its text in full where other
+            resources share the canonical pattern; `None` where no route matches.
         handler: the handler's name; empty where no route matches.
         status: 404 or 405 where no route matches; `None` otherwise.
         kinds: one entry for each kind of policy, in the order in which they nest.
@@ -170,7 +173,7 @@ def explain(
     match_info = resolve_now(app, method, url, fields)
     if not any(SCOPE in one for one in match_info.apps):
         raise ConfigError(f"explain: no application around {path} was given to setup")
-    resolution = resolve(match_info, method, positions_of(match_info, method, url.path))
+    resolution = resolve(match_info, method, positions_of(match_info, method, url.path, url))
     asked = cast(web.Request, StandIn(method, url, fields))
     kinds = tuple(explain_decision(one, method) for one in resolution.decisions.values())
     sharing, secured = resolution.policy(cors), resolution.policy(https)
@@ -191,12 +194,11 @@ def explain(
             "cors allows this origin and csrf does not: list it in csrf(trusted_origins=…) if "
             "its pages are to change anything"
         )
-    route = match_info.route.resource
     error = match_info.http_exception
     return Explanation(
         method=method,
         path=path,
-        route=None if route is None else route.canonical,
+        route=_route_name(match_info),
         handler="" if error is not None else handler_name(match_info.handler),
         status=None if error is None else error.status,
         kinds=kinds,
@@ -207,12 +209,12 @@ def explain(
     )
 
 
-def handler_name(handler: object) -> str:
-    """A handler as a person knows it: its module and qualified name, or those of its class."""
-    while (inner := getattr(handler, "__wrapped__", getattr(handler, "func", None))) is not None:
-        handler = inner
-    named = handler if hasattr(handler, "__qualname__") else type(handler)
-    return f"{named.__module__}.{named.__qualname__}"
+def _route_name(match_info: web.UrlMappingMatchInfo) -> str | None:
+    resource = match_info.route.resource
+    if resource is None:
+        return None
+    shared = ambiguous(match_info.apps[-1].router.resources())
+    return text_of(resource) if resource.canonical in shared else resource.canonical
 
 
 def explain_decision(decision: Decision, method: str) -> PolicyExplanation:

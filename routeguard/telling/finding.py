@@ -1,14 +1,8 @@
-"""What a check finds, and the codes by which findings are known."""
+"""The codes by which findings are known."""
 
-from dataclasses import dataclass
-from typing import Literal
+from routeguard.finding import SEVERITIES, Finding, Severity
 
 __all__ = ["CODES", "SEVERITIES", "Finding", "Severity"]
-
-Severity = Literal["error", "warning", "info"]
-
-SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
-"""The severities, the gravest first."""
 
 CODES = {
     "RG101": "a rule that matches no route",
@@ -17,6 +11,8 @@ CODES = {
     "RG104": "a policy above the route decorator",
     "RG105": "a policy in the handler's place",
     "RG106": "policies on a route that no setup covers",
+    "RG107": "a canonical rule for several resources",
+    "RG108": "a policy hidden under a decorator",
     "RG201": "plain-http origins trusted",
     "RG202": "a wildcard under a public suffix",
     "RG203": "an origin regex that matches more than it looks",
@@ -28,25 +24,3 @@ CODES = {
     "RG501": "problem_details without content negotiation",
 }
 """Each code with its title. A code keeps its meaning for ever."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that `check` found.
-
-    Attributes:
-        code: its stable code, such as `"RG101"`.
-        severity: `"error"`, `"warning"` or `"info"`.
-        place: where: a rule, a fallback, or a route.
-        message: what is wrong, and what comes of it.
-        remedy: what to write instead.
-    """
-
-    code: str
-    severity: Severity
-    place: str
-    message: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.severity} {self.code} {self.place}: {self.message}; {self.remedy}"

@@ -121,7 +121,7 @@ def cors_against_csrf(walk: Walk) -> Iterator[Finding]:
         origins = _refused(sharing_policy, guarding_policy)
         if origins:
             visits, statements = zip(*found, strict=True)
-            others = len({visit.canonical for visit in visits}) - 1
+            others = len({visit.name for visit in visits}) - 1
             more = f" and {others} more routes" if others else ""
             first = [visit for visit in visits if visit.route is visits[0].route]
             yield Finding(

@@ -8,9 +8,10 @@ from routeguard.policies.errors.problem import ProblemDetails
 from routeguard.policies.https.policy import https
 from routeguard.policies.shield.policy import Shield
 from routeguard.policies.timeout.policy import timeout
+from routeguard.routes.handlers import bare_handler
 from routeguard.routes.scope import Statement
 from routeguard.routes.walk import Visit, Walk
-from routeguard.telling.checks.stated import bare_handler, few, route_place, stated
+from routeguard.telling.checks.stated import few, route_place, stated
 from routeguard.telling.finding import Finding
 
 __all__ = [
@@ -55,7 +56,7 @@ def shields_that_guard_nothing(walk: Walk) -> Iterator[Finding]:
                     key = (id(statement.policy), _place_of(statement, visits))
                     found.setdefault(key, []).append(visit)
     for (_, place), visits in found.items():
-        names = few(f"{visit.method} {visit.canonical}" for visit in visits)
+        names = few(f"{visit.method} {visit.name}" for visit in visits)
         yield Finding(
             "RG301",
             "info",

@@ -1,14 +1,13 @@
 """Every policy that an application states, wherever it stands; and how places are named."""
 
-import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from routeguard.policy import Policy, policies_of
+from routeguard.routes.handlers import handler_name
 from routeguard.routes.walk import Visit, Walk, method_order, place_of_rule
-from routeguard.telling.explain import handler_name
 
-__all__ = ["Stated", "bare_handler", "few", "route_place", "stated"]
+__all__ = ["Stated", "few", "route_place", "stated"]
 
 SHOWN = 3
 
@@ -41,7 +40,7 @@ def route_place(visits: Iterable[Visit]) -> str:
     """A route, as findings name it: its methods, its path and its handler."""
     several = list(visits)
     methods = ",".join(sorted({visit.method for visit in several}, key=method_order))
-    return f"{methods} {several[0].canonical} ({handler_name(several[0].route.handler)})"
+    return f"{methods} {several[0].name} ({handler_name(several[0].route.handler)})"
 
 
 def few(names: Iterable[str]) -> str:
@@ -49,12 +48,3 @@ def few(names: Iterable[str]) -> str:
     listed = list(dict.fromkeys(names))
     more = len(listed) - SHOWN
     return ", ".join(listed[:SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def bare_handler(handler: object) -> object:
-    """The function at the bottom of what is wrapped around it."""
-    try:
-        bare = inspect.unwrap(handler) if callable(handler) else handler
-    except ValueError:  # it wraps itself
-        return handler
-    return bare.__func__ if inspect.ismethod(bare) else bare
