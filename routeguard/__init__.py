@@ -1,12 +1,15 @@
 """Timeout, shield, CORS, error, HTTPS and CSRF policies for each route of an aiohttp app."""
 
 from routeguard.configuration import ConfigError
+from routeguard.keys import client_address, header_key
 from routeguard.paths import (
     IDEMPOTENT_METHODS,
     NON_IDEMPOTENT_METHODS,
     match_path,
     match_request,
 )
+from routeguard.policies.concurrency_limit.policy import concurrency_limit
+from routeguard.policies.concurrency_limit.refused import Overloaded
 from routeguard.policies.cors.policy import cors
 from routeguard.policies.csrf import csrf
 from routeguard.policies.errors.context import (
@@ -18,6 +21,8 @@ from routeguard.policies.errors.policy import errors, get_error_response
 from routeguard.policies.errors.problem import ProblemDetails, problem_details
 from routeguard.policies.exempt import exempt
 from routeguard.policies.https.policy import https
+from routeguard.policies.rate_limit.policy import rate_limit
+from routeguard.policies.rate_limit.refused import RateLimited
 from routeguard.policies.shield.policy import shield
 from routeguard.policies.shield.work import shielded_count
 from routeguard.policies.timeout.policy import deadline, timeout
@@ -39,13 +44,17 @@ __all__ = [
     "Explanation",
     "Finding",
     "HandlerTimeout",
+    "Overloaded",
     "Place",
     "Policy",
     "PolicyExplanation",
     "ProblemDetails",
+    "RateLimited",
     "Survey",
     "SurveyedRoute",
     "check",
+    "client_address",
+    "concurrency_limit",
     "cors",
     "csrf",
     "deadline",
@@ -55,10 +64,12 @@ __all__ = [
     "exempt",
     "explain",
     "get_error_response",
+    "header_key",
     "https",
     "match_path",
     "match_request",
     "problem_details",
+    "rate_limit",
     "rule",
     "setup",
     "shield",

@@ -28,6 +28,7 @@ __all__ = [
     "Bound",
     "Guarded",
     "Handler",
+    "Link",
     "Middleware",
     "Place",
     "PlaceKind",
@@ -90,8 +91,8 @@ class Policy:
     around the handler's work.
 
     The names `bind`, `handle`, `mark`, `start`, `stop`, `covers`, `explain`, `findings`,
-    `finding_codes`, `names_kind`, `on_every_route`, `adds_up` and `innermost` are the base
-    class's: no field of a kind may be called so.
+    `finding_codes`, `names_kind`, `on_every_route`, `adds_up`, `equal_is_same` and `innermost` are
+    the base class's: no field of a kind may be called so.
     """
 
     __slots__ = ()
@@ -101,6 +102,9 @@ class Policy:
 
     finding_codes: ClassVar[Mapping[str, str]] = NO_CODES
     """The codes of what `findings` of this kind finds, each with its title."""
+
+    equal_is_same: ClassVar[bool] = True
+    """Whether equal values of a kind that adds up, stated at several places, apply only once."""
 
     innermost: ClassVar[bool] = False
     """Whether a kind of your own nests inside `shield`, right around the handler's work."""
@@ -217,6 +221,9 @@ class Policy:
 
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
+Link = Callable[[Run], Run]
+"""Puts a policy around what is inside it."""
+
 
 class Bound:
     """What a kind of the library binds itself to, in place of an object with `handle` and `mark`.
@@ -227,6 +234,9 @@ class Bound:
 
     __slots__ = ()
 
+    owns_work: ClassVar[bool] = False
+    """Whether what is inside goes on without the client, in a task of its own."""
+
     def covers(self, method: str) -> bool:
         """Whether there is anything to do for requests with a method."""
         return True
@@ -234,6 +244,15 @@ class Bound:
     def link(self, inner: Run) -> Run:
         """The chain with this policy around what is inside."""
         return inner
+
+    def split(self) -> "tuple[Link, Link] | None":
+        """The link in two, for where the work inside is owned (`owns_work`).
+
+        The first stands in the link's place and awaits nothing by itself: a client that hangs up
+        at once would be lost in it. The second stands inside the owned task. `None`: the link
+        awaits nothing in any case.
+        """
+        return None
 
     def marks(self) -> StateMark | None:
         """What writes on responses that leave; `None` where nothing does."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection
 
+from routeguard.policies.concurrency_limit.policy import concurrency_limit
 from routeguard.policies.cors.policy import cors
 from routeguard.policies.csrf import csrf
 from routeguard.policies.errors.policy import errors
 from routeguard.policies.https.policy import https
+from routeguard.policies.rate_limit.policy import rate_limit
 from routeguard.policies.shield.policy import Shield
 from routeguard.policies.timeout.policy import timeout
 from routeguard.policies.use import use
@@ -27,8 +29,10 @@ ORDER: tuple[type[Policy], ...] = (
     cors,
     errors,
     csrf,
+    rate_limit,
     OWN_KINDS,
     timeout,
+    concurrency_limit,
     Shield,
     OWN_KINDS_INNERMOST,
     use,

@@ -220,9 +220,10 @@ def _nearest(kind: type[Policy], statements: list[Statement]) -> Decision:
 
 
 def _added_up(kind: type[Policy], levels: list[Level]) -> Decision:
-    """All statements that no nearer `exempt` takes out; each value once, at its outermost place.
+    """All statements that no nearer `exempt` takes out; each once, at its outermost place.
 
-    Values are compared, not hashed: a middleware may be an object without a hash.
+    Equal values are one statement, of most kinds. Values are compared, not hashed: a middleware
+    may be an object without a hash.
     """
     considered: list[Statement] = []
     kept: list[list[Statement]] = []
@@ -248,6 +249,6 @@ def _added_up(kind: type[Policy], levels: list[Level]) -> Decision:
     winners: list[Statement] = []
     for level_kept in reversed(kept):
         for one in level_kept:
-            if all(one.policy != winner.policy for winner in winners):
+            if not kind.equal_is_same or all(one.policy != other.policy for other in winners):
                 winners.append(one)
     return Decision(kind, tuple(winners), tuple(considered), last_word)

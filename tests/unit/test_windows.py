@@ -72,9 +72,7 @@ def test_the_next_place_is_told_of(rates: list[Rate], gaps: list[int]) -> None:
             assert Fraction(seconds) == expected
 
 
-coarse_rates = st.builds(
-    Rate, st.integers(EXACT_UP_TO + 1, EXACT_UP_TO + 40), st.integers(1, 7200)
-)
+coarse_rates = st.builds(Rate, st.integers(EXACT_UP_TO + 1, EXACT_UP_TO + 40), st.integers(1, 7200))
 # Many at one moment, and gaps of any length between.
 bursts = st.lists(
     st.tuples(st.integers(1, 700), st.fractions(0, 2, max_denominator=512)), min_size=1, max_size=12

@@ -27,7 +27,7 @@ class _Waiting:
 class Seats:
     """The seats of one limit, or of one key of it."""
 
-    __slots__ = ("free", "_closed", "_places", "_queue", "_seats")
+    __slots__ = ("_closed", "_places", "_queue", "_seats", "free")
 
     def __init__(self, seats: int, places: int) -> None:
         """All seats are free.

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable
 from inspect import isawaitable
 from typing import TYPE_CHECKING
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from routeguard.policies.concurrency_limit.policy import concurrency_limit
 
 __all__ = ["BoundConcurrencyLimit"]
-
-KIND = "concurrency_limit"
 
 REASONS = {
     "full": "too many requests at a time",
@@ -62,10 +59,12 @@ class BoundConcurrencyLimit(Bound):
             try:
                 return await inner(request, state)
             finally:
-                if state.work is None:
+                work = state.work
+                if work is None:
                     seats.leave()
                 else:
-                    _leave_after_work(state, seats)
+                    state.work = None
+                    work.add_done_callback(lambda _: seats.leave())
 
         return run
 
@@ -88,10 +87,11 @@ class BoundConcurrencyLimit(Bound):
             try:
                 return await inner(request, state)
             finally:
-                work, state.work = state.work, None
+                work = state.work
                 if work is None:
                     self._leave(key, seats)
                 else:
+                    state.work = None
                     work.add_done_callback(lambda _: self._leave(key, seats))
 
         return run
@@ -106,16 +106,15 @@ class BoundConcurrencyLimit(Bound):
         if outcome == "seat":
             return True
         policy, place = self._policy, self._place
-        reason = REASONS[outcome]
-        refusal = Overloaded(policy.retry_after, reason)
-        if policy.report_only:
-            verb = "would be refused"
-            action = "would refuse"
-        else:
-            verb = "refused"
-            action = "refused" if outcome != "left" else "left"
-        logger.info("%s %s %s: %s (%s)", request.method, quoted(request.path), verb, reason, place)
-        tell(place.running, request, action, place.text, refusal)
+        refusal = Overloaded(policy.retry_after, REASONS[outcome])
+        logger.info(
+            "%s %s %s: %s (%s)",
+            request.method,
+            quoted(request.path),
+            "would be refused" if policy.report_only else "refused",
+            refusal.text,
+            place,
+        )
         if policy.report_only:
             return False
         raise refusal
@@ -140,3 +139,19 @@ class BoundConcurrencyLimit(Bound):
         if not self._policy.report_only:
             for seats in (self._seats, *self._by_key.values()):
                 seats.close()
+
+
+class Limits(Service):
+    """All concurrency limits of one run of an application."""
+
+    def __init__(self, running: Running) -> None:
+        super().__init__(running)
+        self._limits: list[BoundConcurrencyLimit] = []
+
+    def add(self, limit: BoundConcurrencyLimit) -> None:
+        """Has a limit closed when the shutdown begins."""
+        self._limits.append(limit)
+
+    def begin_shutdown(self) -> None:
+        for limit in self._limits:
+            limit.close()
