@@ -28,10 +28,10 @@ find_python() {
 # requirements SET: what pip installs for it, one argument a line.
 requirements() {
     case $1 in
-        dev) printf '%s\n' --editable '.[cli,negotiation]' --group dev ;;
-        tour) printf '%s\n' --editable '.[cli,negotiation]' ;;
+        dev) printf '%s\n' --editable '.[cli,negotiation,redis]' --group dev ;;
+        tour) printf '%s\n' --editable '.[cli,negotiation,redis]' ;;
         lowest)
-            printf '%s\n' --editable '.[cli,negotiation]' --group test --group peers \
+            printf '%s\n' --editable '.[cli,negotiation,redis]' --group test --group peers \
                 --constraint "$root/.venv-lowest/floors.txt"
             ;;
         *) complain "no such set of requirements: $1" && return 1 ;;

@@ -15,7 +15,8 @@ from routeguard.policies.rate_limit.rates import Rate
 
 def parsed(value: str) -> list[tuple[str, dict[str, Any]]]:
     """The names and the parameters of a field, as any client reads them."""
-    return [(name, dict(members)) for name, members in http_sf.parse(value.encode(), tltype="list")]
+    members: Any = http_sf.parse(value.encode(), tltype="list")
+    return [(name, dict(parameters)) for name, parameters in members]
 
 
 TWO = [Rate(10, 1), Rate(1000, 3600)]

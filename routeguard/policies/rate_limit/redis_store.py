@@ -198,6 +198,8 @@ class RedisStore:
                 if not self._closing:
                     self.state = "connected"
                 await self._serve(client)
+            except _FailedError as failed:
+                self._fall(failed.reason, failed.tag)
             except Exception as error:  # redis-py raises what it likes, on whatever a server says
                 self._fall(_reason(error))
             finally:

@@ -21,7 +21,10 @@ from routeguard import (
     shielded_count,
     timeout,
 )
-from tests.support.serving import PATIENCE, Client, Server, serving
+from routeguard.policies.concurrency_limit.serving import Limits
+from routeguard.routes.rules import Rule
+from routeguard.running.application import RUNNING
+from tests.support.serving import PATIENCE, Client, Server, serving, until
 
 LINE = "POST /work refused: too many requests at a time (fallback)"
 
@@ -71,7 +74,7 @@ def work() -> Work:
 
 
 @asynccontextmanager
-async def limited(work: Work, *policies: Policy, **options: object) -> AsyncIterator[Server]:
+async def limited(work: Work, *policies: Policy | Rule, **options: object) -> AsyncIterator[Server]:
     app = web.Application()
     app.router.add_post("/work", work.handle)
     app.router.add_post("/other", work.handle)
@@ -85,13 +88,6 @@ async def limited(work: Work, *policies: Policy, **options: object) -> AsyncIter
 
 async def posting(server: Server, name: str, path: str = "/work") -> Client:
     return (await server.dial()).post(f"{path}?{name}", b"")
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    """Waits for what nothing announces, in short steps and not for ever."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_so_many_at_a_time_and_no_more(work: Work) -> None:
@@ -172,7 +168,7 @@ async def test_storms_of_clients_that_hang_up_leave_no_seat_behind(
             for client in clients:
                 client.hang_up(reset=True)
             await asyncio.sleep(0.01)
-        await eventually(lambda: not work.inside)
+        await until(lambda: not work.inside)
         work._let_go.clear()
         for name in "abc":
             await posting(server, name)
@@ -203,7 +199,7 @@ async def test_shielded_work_keeps_its_seat_after_a_timeout(work: Work) -> None:
         assert (await (await posting(server, "2")).answer()).status == 503
         await work.let_go("1")
         await work.until(lambda: work.finished == ["1"])
-        await eventually(lambda: not work.inside)
+        await until(lambda: not work.inside)
         assert (await (await posting(server, "3")).answer()).status == 504  # it had the seat
 
 
@@ -287,7 +283,7 @@ async def test_streams_and_websockets_hold_a_seat_as_long_as_they_last() -> None
             return (await (await server.dial()).get("/stream").answer()).status == 200
 
         async with asyncio.timeout(PATIENCE):
-            while not await free():
+            while not await free():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
 
@@ -319,8 +315,6 @@ async def test_seats_by_key(work: Work, key: Callable[[web.Request], str | None]
 
 async def test_keys_without_requests_are_forgotten(work: Work) -> None:
     policy = concurrency_limit(1, key=tenant)
-    bound: list[routeguard.Place] = []
-
     app = web.Application()
     app.router.add_post("/work", work.handle)
     routeguard.setup(app, policy)
@@ -328,12 +322,8 @@ async def test_keys_without_requests_are_forgotten(work: Work) -> None:
     async with serving(app) as server:
         for number in range(50):
             assert (await (await posting(server, f"{number}-")).answer()).status == 200
-        from routeguard.policies.concurrency_limit.serving import Limits
-        from routeguard.running.application import RUNNING
-
         (limit,) = app[RUNNING].service(Limits)._limits
         assert limit._by_key == {}
-    del bound
 
 
 async def test_exempt_and_the_nearest_statement(work: Work) -> None:
@@ -388,7 +378,7 @@ async def test_report_only_refuses_nobody(work: Work, caplog: pytest.LogCaptureF
         await work.are_inside("1", "2", "3", "4")
         await work.let_go("all")
         await work.until(lambda: len(work.finished) == 4)
-        await eventually(lambda: not work.inside)
+        await until(lambda: not work.inside)
         await work.let_go("none")
         assert (await (await posting(server, "5")).answer()).status == 200
     assert caplog.messages == [LINE.replace("refused", "would be refused")] * 2
