@@ -200,7 +200,8 @@ async def test_stopping_answers_those_who_wait(redis: RedisServer) -> None:
 
 FILL = """
 for i = tonumber(ARGV[3]), tonumber(ARGV[3]) + 9999 do
-  local exact, parts = 'routeguard:{here:' .. i .. '}:10/60', 'routeguard:{here:' .. i .. '}:2000/3600'
+  local exact = 'routeguard:{here:' .. i .. '}:10/60'
+  local parts = 'routeguard:{here:' .. i .. '}:2000/3600'
   redis.call('RPUSH', exact, ARGV[1])
   redis.call('PEXPIRE', exact, 600000)
   redis.call('HSET', parts, 'n', 1, 'a', ARGV[2], 'z', ARGV[2], ARGV[2], 1)
