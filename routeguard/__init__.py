@@ -1,6 +1,7 @@
 """Timeout, shield, CORS, error, HTTPS and CSRF policies for each route of an aiohttp app."""
 
 from routeguard.configuration import ConfigError
+from routeguard.finding import Finding
 from routeguard.keys import client_address, header_key
 from routeguard.paths import (
     IDEMPOTENT_METHODS,
@@ -11,7 +12,7 @@ from routeguard.paths import (
 from routeguard.policies.concurrency_limit.policy import concurrency_limit
 from routeguard.policies.concurrency_limit.refused import Overloaded
 from routeguard.policies.cors.policy import cors
-from routeguard.policies.csrf import csrf
+from routeguard.policies.csrf import CrossOriginRefused, csrf
 from routeguard.policies.errors.context import (
     ErrorContext,
     default_error_handler,
@@ -31,7 +32,7 @@ from routeguard.policy import Place, Policy
 from routeguard.routes.rules import rule
 from routeguard.running.deadlines import HandlerTimeout
 from routeguard.serving.setup import setup
-from routeguard.telling.check import Finding, check
+from routeguard.telling.check import check
 from routeguard.telling.explain import Considered, Explanation, PolicyExplanation, explain
 from routeguard.telling.survey import Survey, SurveyedRoute, survey
 
@@ -40,6 +41,7 @@ __all__ = [
     "NON_IDEMPOTENT_METHODS",
     "ConfigError",
     "Considered",
+    "CrossOriginRefused",
     "ErrorContext",
     "Explanation",
     "Finding",

@@ -91,7 +91,7 @@ class Policy:
     around the handler's work.
 
     The names `bind`, `handle`, `mark`, `start`, `stop`, `covers`, `explain`, `findings`,
-    `finding_codes`, `names_kind`, `on_every_route`, `adds_up`, `equal_is_same` and `innermost` are
+    `finding_codes`, `names_kind`, `on_every_route`, `adds_up`, `distinct` and `innermost` are
     the base class's: no field of a kind may be called so.
     """
 
@@ -100,11 +100,11 @@ class Policy:
     adds_up: ClassVar[bool] = False
     """Whether all statements of this kind apply to a request, instead of the nearest alone."""
 
+    distinct: ClassVar[bool] = True
+    """Whether equal values of a kind that adds up apply once, at the outermost place."""
+
     finding_codes: ClassVar[Mapping[str, str]] = NO_CODES
     """The codes of what `findings` of this kind finds, each with its title."""
-
-    equal_is_same: ClassVar[bool] = True
-    """Whether equal values of a kind that adds up, stated at several places, apply only once."""
 
     innermost: ClassVar[bool] = False
     """Whether a kind of your own nests inside `shield`, right around the handler's work."""

@@ -249,6 +249,6 @@ def _added_up(kind: type[Policy], levels: list[Level]) -> Decision:
     winners: list[Statement] = []
     for level_kept in reversed(kept):
         for one in level_kept:
-            if not kind.equal_is_same or all(one.policy != other.policy for other in winners):
+            if not kind.distinct or all(one.policy != other.policy for other in winners):
                 winners.append(one)
     return Decision(kind, tuple(winners), tuple(considered), last_word)

@@ -1,16 +1,20 @@
 """`https`: the request's scheme behind a proxy that terminates TLS, and routes that demand it."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import ClassVar
 
 from aiohttp import web
 from multidict import CIMultiDict, istr
 from yarl import URL
 
+from routeguard.asking import Asked, Stated
 from routeguard.configuration import Faults, shown
+from routeguard.finding import Finding
 from routeguard.internals.request import change_request
+from routeguard.policies.https import telling
 from routeguard.policies.https.forwarded import (
     Trusted,
     last_forwarded_proto,
@@ -61,6 +65,8 @@ class https(Policy):
             `redirect` that is no bool, an `hsts` that is no such value.
     """
 
+    finding_codes: ClassVar[Mapping[str, str]] = {"RG401": "https believes everyone"}
+
     match_headers: tuple[tuple[str, str], ...]
     trusted: tuple[str, ...]
     redirect: bool
@@ -89,6 +95,14 @@ class https(Policy):
         object.__setattr__(self, "hsts", policy)
         object.__setattr__(self, "names", tuple(istr(name) for name, _ in headers))
         object.__setattr__(self, "_peers", make_trusted(texts))
+
+    def explain(self, asked: Asked) -> Iterable[tuple[str, str]]:
+        """The scheme that the application would see."""
+        return telling.rows(self, asked)
+
+    def findings(self, stated: Stated) -> Iterable[Finding]:
+        """What looks wrong about it."""
+        return telling.findings(self, stated)
 
     def __repr__(self) -> str:
         given = []

@@ -65,7 +65,7 @@ class rate_limit(Policy):
     """
 
     adds_up: ClassVar[bool] = True
-    equal_is_same: ClassVar[bool] = False  # each statement counts by itself
+    distinct: ClassVar[bool] = False  # each statement counts by itself
 
     rates: tuple[Rate, ...]
     key: KeyFunction

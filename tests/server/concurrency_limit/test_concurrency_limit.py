@@ -352,7 +352,7 @@ async def test_refusals_are_logged_at_info_whatever_answers_them(
         answer = await (await posting(server, "2")).answer()
         assert answer.status == 503
         assert answer.headers["retry-after"] == "1"
-        assert answer.body == b'{"detail": "too many requests at a time"}'
+        assert answer.body == b'{"detail": "Service Unavailable"}'
     told = [(one.name, one.levelname, one.message) for one in caplog.records]
     assert told == [("routeguard.concurrency_limit", "INFO", LINE)]
 
