@@ -3,6 +3,7 @@
 from routeguard.body_timeout import BodyTimeout
 from routeguard.configuration import ConfigError
 from routeguard.finding import Finding
+from routeguard.keys import client_address, header_key
 from routeguard.paths import (
     IDEMPOTENT_METHODS,
     NON_IDEMPOTENT_METHODS,
@@ -10,6 +11,8 @@ from routeguard.paths import (
     match_request,
 )
 from routeguard.policies.body.policy import body
+from routeguard.policies.concurrency_limit.policy import concurrency_limit
+from routeguard.policies.concurrency_limit.refused import Overloaded
 from routeguard.policies.cors.policy import cors
 from routeguard.policies.csrf import CrossOriginRefused, csrf
 from routeguard.policies.errors.context import (
@@ -25,6 +28,8 @@ from routeguard.policies.headers.security import security_headers
 from routeguard.policies.hosts import HostRefused, hosts
 from routeguard.policies.https.policy import https
 from routeguard.policies.proxied.policy import proxied
+from routeguard.policies.rate_limit.policy import rate_limit
+from routeguard.policies.rate_limit.refused import RateLimited
 from routeguard.policies.shield.policy import shield
 from routeguard.policies.shield.work import shielded_count
 from routeguard.policies.timeout.policy import deadline, timeout
@@ -53,14 +58,18 @@ __all__ = [
     "Finding",
     "HandlerTimeout",
     "HostRefused",
+    "Overloaded",
     "Place",
     "Policy",
     "PolicyExplanation",
     "ProblemDetails",
+    "RateLimited",
     "Survey",
     "SurveyedRoute",
     "body",
     "check",
+    "client_address",
+    "concurrency_limit",
     "cors",
     "csrf",
     "deadline",
@@ -70,6 +79,7 @@ __all__ = [
     "exempt",
     "explain",
     "get_error_response",
+    "header_key",
     "headers",
     "hosts",
     "https",
@@ -77,6 +87,7 @@ __all__ = [
     "match_request",
     "problem_details",
     "proxied",
+    "rate_limit",
     "rule",
     "security_headers",
     "setup",

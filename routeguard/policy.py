@@ -28,6 +28,7 @@ __all__ = [
     "Bound",
     "Guarded",
     "Handler",
+    "Link",
     "Middleware",
     "Place",
     "PlaceKind",
@@ -231,6 +232,9 @@ class Policy:
 
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
+Link = Callable[[Run], Run]
+"""Puts a policy around what is inside it."""
+
 
 class Bound:
     """What a kind of the library binds itself to, in place of an object with `handle` and `mark`.
@@ -241,6 +245,9 @@ class Bound:
 
     __slots__ = ()
 
+    owns_work: ClassVar[bool] = False
+    """Whether what is inside goes on without the client, in a task of its own."""
+
     def covers(self, method: str) -> bool:
         """Whether there is anything to do for requests with a method."""
         return True
@@ -248,6 +255,15 @@ class Bound:
     def link(self, inner: Run) -> Run:
         """The chain with this policy around what is inside."""
         return inner
+
+    def split(self) -> "tuple[Link, Link] | None":
+        """The link in two, for where the work inside is owned (`owns_work`).
+
+        The first stands in the link's place and awaits nothing by itself: a client that hangs up
+        at once would be lost in it. The second stands inside the owned task. `None`: the link
+        awaits nothing in any case.
+        """
+        return None
 
     def marks(self) -> StateMark | None:
         """What writes on responses that leave; `None` where nothing does."""

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from routeguard.policies.body.policy import body
+from routeguard.policies.concurrency_limit.policy import concurrency_limit
 from routeguard.policies.cors.policy import cors
 from routeguard.policies.csrf import csrf
 from routeguard.policies.errors.policy import errors
@@ -10,6 +11,7 @@ from routeguard.policies.headers.policy import headers
 from routeguard.policies.hosts import hosts
 from routeguard.policies.https.policy import https
 from routeguard.policies.proxied.policy import proxied
+from routeguard.policies.rate_limit.policy import rate_limit
 from routeguard.policies.shield.policy import Shield
 from routeguard.policies.timeout.policy import timeout
 from routeguard.policies.until_shutdown.policy import until_shutdown
@@ -34,9 +36,11 @@ ORDER: tuple[type[Policy], ...] = (
     errors,
     hosts,
     csrf,
+    rate_limit,
     body,
     OWN_KINDS,
     timeout,
+    concurrency_limit,
     until_shutdown,
     Shield,
     OWN_KINDS_INNERMOST,

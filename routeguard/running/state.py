@@ -46,6 +46,9 @@ class State:
     """Whether the handler's work runs in a task that the application owns."""
     detached_from: "asyncio.Task[object] | None" = None
     """The request's own task, once shielded work goes on without it: that one may still send."""
+    work: "asyncio.Task[object] | None" = None
+    """Shielded work that goes on without the request's own task; whoever waits for its end takes
+    it from here, at once: the next may be another call's."""
     watchers: tuple[Watcher, ...] = ()
     """What is told when the response begins."""
     notes: dict[object, object] | None = None
@@ -100,8 +103,8 @@ else:  # aiohttp before 3.14 keys requests and responses by AppKey
 STATE = "routeguard state"
 """Where a request's state is kept: among the attributes of the request's writer.
 
-A request has one writer, which all its clones share. What is stored on a clone is not on the request
-that aiohttp gives to response hooks, and middlewares outside the dispatcher make clones.
+A request has one writer, which all its clones share. What is stored on a clone is not on the
+request that aiohttp gives to response hooks, and middlewares outside the dispatcher make clones.
 """
 
 MARKED = ResponseKey("marked", web.Request)
