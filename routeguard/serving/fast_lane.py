@@ -25,7 +25,7 @@ from routeguard.policy import Guarded, Handler
 from routeguard.running.application import Running
 from routeguard.running.deadlines import Clock, Deadline
 from routeguard.running.started import pass_on
-from routeguard.running.state import MARKED, STATE, State, StateMark, state_of
+from routeguard.running.state import MARKED, State, StateMark, keep_state, state_of
 
 __all__ = ["FastLane", "find_lane"]
 
@@ -139,7 +139,7 @@ class FastLane:
         state = state_of(request)
         if state is None:
             match_info = request.match_info
-            state = request[STATE] = State(match_info.handler, self._marks, self._owner)
+            state = keep_state(request, State(match_info.handler, self._marks, self._owner))
             deadline = self._clock.deadline_of(id(match_info))
             if deadline is not None:
                 state.deadline = deadline

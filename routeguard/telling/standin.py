@@ -30,10 +30,6 @@ class StandIn(Asked):
         if self._seen.host is not None:
             self.host = self.headers["Host"] = self._seen.host
 
-    def get(self, key: object, default: object = None) -> object:
-        """What is stored on it: nothing."""
-        return default
-
     @property
     def scheme(self) -> str:
         """The scheme that was reported."""
@@ -66,7 +62,12 @@ class StandIn(Asked):
                     elements[-1][found["name"].lower()] = value
         return tuple(elements)
 
+    def get(self, key: object, default: object = None) -> object:
+        """What middlewares have stored on the request: nothing."""
+        return default
+
     def __getattr__(self, name: str) -> Any:
-        if name != "missed":
+        # Python itself looks for special names, for example to suggest another in a traceback.
+        if name != "missed" and not name.startswith("__"):
             self.missed = name
         raise AttributeError(f"explain has no request, and so no request.{name}")

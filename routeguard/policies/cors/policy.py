@@ -84,6 +84,8 @@ class cors(Policy):
     finding_codes: ClassVar[Mapping[str, str]] = {
         **TRUST_CODES,
         "RG203": "an origin regex that matches more than it looks",
+        "RG205": "a request header that no page can set",
+        "RG206": "a max_age that browsers cut short",
     }
 
     origins: tuple[Origin, ...] | Predicate
@@ -117,7 +119,8 @@ class cors(Policy):
             for wild in sorted({"*", "null"} & set(texts)):
                 faults.add(
                     f"allow_credentials=True with the origin {wild!r} would hand every user's "
-                    f"data to anyone: list the origins that are meant"
+                    f"data to anyone: list the origins that are meant, or, where no cookies "
+                    f"are meant, write cors('*', allow_headers=['*', 'authorization'])"
                 )
         methods = read_methods(allow_methods, faults)
         headers = read_headers(allow_headers, faults)
