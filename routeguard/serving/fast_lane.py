@@ -93,7 +93,7 @@ class FastLane:
             # A proxy is called as what it wraps.
             handler = handler.__wrapped__  # type: ignore[assignment]
         when = clock.now() + clock.seconds
-        queue[key] = (when, asyncio.current_task(clock.loop))
+        queue[key] = (when, asyncio.current_task(clock.loop), request, self)
         if clock.timer is None:
             clock.arm(when)
         deadline = None
@@ -149,6 +149,9 @@ class FastLane:
     ) -> web.StreamResponse:
         """Answers what ended a handler."""
         state = state_of(request)
+        if deadline is not None:
+            state = state or self.state_of(request)
+            state.deadline = deadline
         begun = None if state is None else state.response
         if isinstance(error, asyncio.CancelledError):
             if deadline is None or not deadline.timed_out:

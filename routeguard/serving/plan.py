@@ -65,9 +65,9 @@ class PlanBook:
         "_bindings",
         "_by_rules",
         "_is_first",
-        "_running",
         "_split",
         "by_route",
+        "running",
     )
 
     def __init__(self, running: Running, bindings: Bindings, is_first: Callable[[], bool]) -> None:
@@ -80,7 +80,7 @@ class PlanBook:
                 the dispatcher's own.
         """
         self._app = running.app
-        self._running = running
+        self.running: Running = running
         self._bindings = bindings
         self._is_first = is_first
         self.by_route: dict[web.AbstractRoute, Plan] = {}
@@ -119,7 +119,6 @@ class PlanBook:
                 self.by_route[match_info.route] = NOT_OURS
             return NOT_OURS
         if match_info.http_exception is not None:
-            # aiohttp makes a route of its own for each request that matches none.
             return self._by_rules_of(match_info, method, url.path)
         route = match_info.route
         splits = splits_of(match_info)
@@ -129,7 +128,8 @@ class PlanBook:
         if full or (method != route.method and method not in hdrs.METH_ALL):
             return self._by_rules_of(match_info, method, url.path)
         plan = self._draw_up(match_info, method, positions_of(match_info, method, splits.path))
-        if splits.is_decided and method == route.method:
+        # "*" is a method that clients may ask about, and no route's own.
+        if splits.is_decided and method == route.method != hdrs.METH_ANY:
             self.by_route[route] = plan
             return plan
         self._split.setdefault(route, _SplitRoute(splits, {})).usual[method] = plan
@@ -138,10 +138,7 @@ class PlanBook:
     def _by_rules_of(self, match_info: web.UrlMappingMatchInfo, method: str, path: str) -> Plan:
         """The plan for a path that rules look at by itself."""
         positions = positions_of(match_info, method, path)
-        error = match_info.http_exception
-        key: Hashable = (
-            (match_info.route if error is None else match_info.apps), method, positions,
-        )  # fmt: skip
+        key: Hashable = (_route_of(match_info), method, positions)
         plan = self._by_rules.get(key)
         if plan is None:
             plan = self._draw_up(match_info, method, positions)
@@ -160,7 +157,7 @@ class PlanBook:
             return NO_POLICY
         alike: Hashable = tuple(map(id, bindings))
         if any(one.beside is not None for one in bindings):
-            alike = (alike, match_info.route)  # each route has a chain of its own
+            alike = (alike, _route_of(match_info))  # each route has a chain of its own
         plan = self._alike.get(alike)
         if plan is None:
             plan = self._make(bindings, is_root=match_info.apps[0] is self._app)
@@ -187,7 +184,7 @@ class PlanBook:
         bound = tuple(one.target for one in bindings)
         lane = None
         if is_root and self._is_first():
-            lane = find_lane(bound, marks, enter, self._running, self)
+            lane = find_lane(bound, marks, enter, self.running, self)
         return Plan(enter if lane is None else lane.enter, marks, bound, lane)
 
 
@@ -202,6 +199,11 @@ class _SplitRoute:
 
     splits: Splits
     usual: dict[str, Plan]
+
+
+def _route_of(match_info: web.UrlMappingMatchInfo) -> Hashable:
+    """What stands for a route; aiohttp makes one of its own for each request that matches none."""
+    return match_info.route if match_info.http_exception is None else match_info.apps
 
 
 def _call_handler(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:

@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.web_app import Application
 
 from routeguard.configuration import ConfigError, Faults, shown
+from routeguard.internals.probe import probe
 from routeguard.policy import Policy
 from routeguard.routes.rules import Rule, RuleIndex, check_policies
 from routeguard.routes.scope import SCOPE, Mount, Scope
@@ -66,7 +67,7 @@ def _install(app: web.Application, scope: Scope, drain: float) -> None:
     app.router.register_resource(dispatcher.unrouted)
 
     async def start(app: web.Application) -> None:
-        if faults := misused_handlers(app):
+        if faults := [*misused_handlers(app), *await probe(app)]:
             raise ConfigError("routeguard", *faults)
         for position, rule in unmatched_rules(scope):
             logger.warning('rule %d "%s" matches no route', position + 1, rule)

@@ -16,11 +16,10 @@ from routeguard.serving import preflight_targets as targets
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 LIMITS = {
-    "plans by path": plan.KEPT_PATHS,
     "plans by set of rules": plan.KEPT_PLANS,
     "targets of preflights": targets.KEPT_TARGETS,
     "peers whose trust": forwarded.KNOWN_PEERS,
-    "the length of a path": plan.LONGEST_KEY,
+    "the length of a path": targets.LONGEST_KEY,
     "the length of an `Origin`": origins.LONGEST_ORIGIN,
     "the length of a `Forwarded`": forwarded.LONGEST_LINE,
     "the length of an `Accept`": problem.LONGEST_ACCEPT,

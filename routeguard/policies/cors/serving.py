@@ -8,7 +8,7 @@ from aiohttp import web
 from routeguard.policies.cors.answers import Preflights
 from routeguard.policies.cors.preflight import is_preflight, log_refused_origin
 from routeguard.policy import Bound
-from routeguard.running.application import Service
+from routeguard.running.application import Running, Service
 from routeguard.running.state import Run, State, StateMark
 
 if TYPE_CHECKING:
@@ -58,9 +58,13 @@ class AnswersPreflights(Bound, Service):
     A preflight asks about another method, and that method's policy decides.
     """
 
+    def __init__(self, running: Running) -> None:
+        super().__init__(running)
+        self._preflights = Preflights(running)
+
     def link(self, inner: Run) -> Run:
         """The chain's link: preflights are answered, and come no further."""
-        answer = Preflights(self.running).answer
+        answer = self._preflights.answer
 
         async def run(request: web.Request, state: State) -> web.StreamResponse:
             if is_preflight(request):

@@ -89,9 +89,9 @@ class ShieldedWork(Service):
             await waiter
         except asyncio.CancelledError:
             job.waiter = None
-            if task.done():
+            if task not in self._jobs:
                 _report(job, task)
-            else:
+            elif not task.done():  # else its callback is about to report it
                 _detach(request, state, asyncio.current_task(loop))
             raise
         finally:
@@ -171,7 +171,7 @@ async def _work(request: web.Request, inner: Run, state: State) -> Outcome:
 
 
 async def _bounded(request: web.Request, inner: Run, state: State, bounds: Bounds) -> Outcome:
-    limit = Deadline(bounds, asyncio.current_task())
+    limit = Deadline(bounds, asyncio.current_task(), request=request)
     for clock in bounds.running:
         clock.add(limit)
     try:

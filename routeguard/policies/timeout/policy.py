@@ -153,8 +153,8 @@ def deadline(request: web.Request) -> RunningDeadline:
     # In the fast lane a request has only an entry with a clock.
     match_info = request.match_info
     for app in match_info.apps:
-        if (running := app.get(RUNNING)) is not None:
-            found = running.clocks.deadline_of(id(match_info))
+        if RUNNING in app:
+            found = app[RUNNING].clocks.deadline_of(id(match_info))
             if found is not None:
                 return RunningDeadline(found)
     return RunningDeadline(None)

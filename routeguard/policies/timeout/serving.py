@@ -26,7 +26,7 @@ class BoundTimeout(Bound):
         bounds, running, loop = self.bounds, self.bounds.running, self.loop
 
         async def run(request: web.Request, state: State) -> web.StreamResponse:
-            deadline = Deadline(bounds, asyncio.current_task(loop))
+            deadline = Deadline(bounds, asyncio.current_task(loop), request=request)
             state.deadline = deadline
             state.watchers = (*state.watchers, deadline)
             for clock in running:
