@@ -29,7 +29,7 @@ from routeguard.running.deadlines import HandlerTimeout
 from routeguard.serving.setup import setup
 from routeguard.telling.check import check
 from routeguard.telling.explain import Considered, Explanation, PolicyExplanation, explain
-from routeguard.telling.survey import Survey, SurveyedRoute, survey
+from routeguard.telling.survey import Survey, SurveyedApplication, SurveyedRoute, survey
 
 __all__ = [
     "IDEMPOTENT_METHODS",
@@ -45,6 +45,7 @@ __all__ = [
     "PolicyExplanation",
     "ProblemDetails",
     "Survey",
+    "SurveyedApplication",
     "SurveyedRoute",
     "check",
     "cors",
