@@ -12,7 +12,7 @@ __all__ = ["Line", "Piece", "laid_out"]
 GAP = 2
 STEP = 2
 """By how much a line stands farther to the right than the one it belongs to."""
-WIDEST_FIRST = 18
+WIDEST_FIRST = 20
 WIDEST_LEFT = 64
 """What is longer stands out of its column; else one long value would move all the others."""
 LEAST_RIGHT = 24

@@ -31,7 +31,9 @@ def _row(name: str, text: str, style: str) -> Iterator[Line]:
         told = line.lstrip()
         depth = 1 if told != line else 0
         look = DIM if depth or line == "none" else style
-        yield Line(Piece(told, look), first=Piece("" if number else name, "bold"), depth=depth)
+        yield Line(
+            Piece(told, look), first=Piece("" if number else f"  {name}", "bold"), depth=depth
+        )
 
 
 def _style(name: str, text: str) -> str:
