@@ -107,7 +107,7 @@ def rule(
 
 def check_policies(policies: Sequence[object], faults: Faults) -> None:
     """Notes what is no policy, and what is said twice, among policies given together."""
-    seen: dict[type[Policy], Policy] = {}
+    seen: dict[type[Policy], list[Policy]] = {}
     for policy in policies:
         if isinstance(policy, type) and issubclass(policy, Policy):
             name = kind_name(policy)
@@ -116,12 +116,16 @@ def check_policies(policies: Sequence[object], faults: Faults) -> None:
             faults.add(f"{shown(policy)} is no policy: write timeout(5), shield, cors([...]) …")
         else:
             for kind in sorted(kinds_of(policy), key=kind_name):
-                if kind in seen and not kind.adds_up:
+                stated = seen.setdefault(kind, [])
+                if stated and not kind.adds_up:
                     faults.add(
-                        f"{kind_name(kind)} is stated twice, by {seen[kind]!r} and {policy!r}: "
+                        f"{kind_name(kind)} is stated twice, by {stated[-1]!r} and {policy!r}: "
                         f"keep one"
                     )
-                seen[kind] = policy
+                for other in stated if kind.adds_up else ():
+                    if (both := policy.conflict(other)) is not None:
+                        faults.add(f"{other!r} and {policy!r} {both}")
+                stated.append(policy)
 
 
 def _parse(

@@ -17,6 +17,7 @@ from yarl import URL
 from routeguard.asking import Asked, Stated
 from routeguard.configuration import Faults, shown
 from routeguard.finding import Finding
+from routeguard.http import vary_by
 from routeguard.origin_findings import TRUST_CODES
 from routeguard.origins import OriginSet, read_origin, serialised
 from routeguard.policies.cors import telling
@@ -30,7 +31,6 @@ from routeguard.policies.cors.fields import (
     read_headers,
     read_methods,
     remove_cors_headers,
-    vary_by,
 )
 from routeguard.policies.cors.serving import AnswersPreflights, BoundCors
 from routeguard.policy import Place, Policy
@@ -88,6 +88,8 @@ class cors(Policy):
     finding_codes: ClassVar[Mapping[str, str]] = {
         **TRUST_CODES,
         "RG203": "an origin regex that matches more than it looks",
+        "RG205": "a request header that no page can set",
+        "RG206": "a max_age that browsers cut short",
     }
 
     origins: tuple[Origin, ...] | Predicate
@@ -121,7 +123,8 @@ class cors(Policy):
             for wild in sorted({"*", "null"} & set(texts)):
                 faults.add(
                     f"allow_credentials=True with the origin {wild!r} would hand every user's "
-                    f"data to anyone: list the origins that are meant"
+                    f"data to anyone: list the origins that are meant, or, where no cookies "
+                    f"are meant, write cors('*', allow_headers=['*', 'authorization'])"
                 )
         methods = read_methods(allow_methods, faults)
         headers = read_headers(allow_headers, faults)

@@ -9,6 +9,7 @@ from multidict import CIMultiDict
 from routeguard.asking import Asked, OnlyRunning, Stated, at_once
 from routeguard.finding import Finding, Severity
 from routeguard.origin_findings import plain_http, public_suffixes
+from routeguard.policies.cors.field_findings import field_findings
 from routeguard.policies.cors.preflight import REQUEST_METHOD, Refusal, judge
 from routeguard.policies.cors.regexes import admitted, loose_parts, stranger
 from routeguard.suffixes import registrable, split_pattern
@@ -50,7 +51,8 @@ def _preflight(policy: "cors", asked: Asked) -> str:
 
 
 def findings(policy: "cors", stated: Stated) -> Iterator[Finding]:
-    """Origins that are trusted with more than they deserve."""
+    """Origins that are trusted with more than they deserve, and parts that have no effect."""
+    yield from field_findings(policy, stated.place)
     if not isinstance(policy.origins, tuple):
         return
     regexes = [origin for origin in policy.origins if isinstance(origin, re.Pattern)]
