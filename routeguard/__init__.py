@@ -1,5 +1,6 @@
 """Timeout, shield, CORS, error, HTTPS and CSRF policies for each route of an aiohttp app."""
 
+from routeguard.body_timeout import BodyTimeout
 from routeguard.configuration import ConfigError
 from routeguard.finding import Finding
 from routeguard.paths import (
@@ -8,6 +9,7 @@ from routeguard.paths import (
     match_path,
     match_request,
 )
+from routeguard.policies.body.policy import body
 from routeguard.policies.cors.policy import cors
 from routeguard.policies.csrf import CrossOriginRefused, csrf
 from routeguard.policies.errors.context import (
@@ -36,6 +38,7 @@ from routeguard.telling.survey import Survey, SurveyedRoute, survey
 __all__ = [
     "IDEMPOTENT_METHODS",
     "NON_IDEMPOTENT_METHODS",
+    "BodyTimeout",
     "ConfigError",
     "Considered",
     "CrossOriginRefused",
@@ -49,6 +52,7 @@ __all__ = [
     "ProblemDetails",
     "Survey",
     "SurveyedRoute",
+    "body",
     "check",
     "cors",
     "csrf",

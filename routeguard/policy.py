@@ -239,6 +239,14 @@ class Bound:
         """What writes on responses that leave; `None` where nothing does."""
         return None
 
+    def refuses_body(self, request: web.Request) -> bool:
+        """Whether `Expect: 100-continue` is not to be answered with a 100.
+
+        aiohttp answers it before any middleware is asked. The policy is asked again, as part of
+        the chain, and refuses the request there.
+        """
+        return False
+
     def beside_handler(self) -> tuple[Middleware, web.Application] | None:
         """A middleware to run inside the application's own, and the application that stated it."""
         return None

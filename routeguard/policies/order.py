@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from routeguard.policies.body.policy import body
 from routeguard.policies.cors.policy import cors
 from routeguard.policies.csrf import csrf
 from routeguard.policies.errors.policy import errors
@@ -28,6 +29,7 @@ ORDER: tuple[type[Policy], ...] = (
     cors,
     errors,
     csrf,
+    body,
     OWN_KINDS,
     timeout,
     until_shutdown,

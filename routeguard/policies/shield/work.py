@@ -8,8 +8,9 @@ from typing import TypeAlias
 from aiohttp import web
 
 from routeguard.configuration import ConfigError
+from routeguard.internals.bodies import abandon_body, keep_body, lose_body
 from routeguard.internals.connection import forget_cancelled_drain
-from routeguard.internals.reader import abandon_body, close_files, keep_body, lose_body
+from routeguard.internals.request import close_files
 from routeguard.internals.writer import DetachedError, guard_writer, is_own_connection
 from routeguard.quoting import quoted
 from routeguard.running.application import RUNNING, Running, Service
