@@ -109,7 +109,7 @@ async def test_behaviour_nests_in_one_order_however_it_is_stated(
     app = web.Application(middlewares=[witness.middleware("application")])
     app.router.add_post("/x", handler)
     routeguard.setup(app, *([rule("/x", *policies)] if where == "rule" else []), *entries)
-    told = [one.kind for one in explain(app, "POST", "/x").kinds]
+    told = [one.kind for one in explain(app, "POST", "/x").kinds if one.policies]
     assert told == ["https", "cors", "errors", "csrf", "own", "timeout", "shield", "use"]
 
     client = await aiohttp_client(app)
@@ -250,6 +250,6 @@ async def test_kinds_of_ones_own_nest_in_alphabetical_order(
         async with client.get("/x") as response:
             way_out = response.headers.getall("X-Way-Out")
             assert way_out == ["delta", "charlie", "bravo", "alpha"]
-        told = [one.kind for one in explain(app, "GET", "/x").kinds]
-        assert told[4:9] == ["alpha", "bravo", "charlie", "delta", "label"]
+        told = [one.kind for one in explain(app, "GET", "/x").kinds if one.policies]
+        assert told == ["alpha", "bravo", "charlie", "delta", "label"]
         await client.close()
