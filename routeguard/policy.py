@@ -8,7 +8,7 @@ since aiohttp asks `issubclass` of it: its policies stand in an attribute of the
 import functools
 import inspect
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast, final
@@ -28,6 +28,7 @@ __all__ = [
     "Bound",
     "Guarded",
     "Handler",
+    "Link",
     "Middleware",
     "Place",
     "PlaceKind",
@@ -89,15 +90,18 @@ class Policy:
     the alphabetical order of their names. With `innermost = True` they nest inside `shield`, right
     around the handler's work.
 
-    The names `bind`, `handle`, `mark`, `start`, `stop`, `covers`, `explain`, `findings`,
-    `finding_codes`, `names_kind`, `on_every_route`, `adds_up` and `innermost` are the base
-    class's: no field of a kind may be called so.
+    The names `bind`, `handle`, `mark`, `start`, `stop`, `covers`, `conflict`, `explain`,
+    `findings`, `finding_codes`, `names_kind`, `on_every_route`, `adds_up`, `distinct` and
+    `innermost` are the base class's: no field of a kind may be called so.
     """
 
     __slots__ = ()
 
     adds_up: ClassVar[bool] = False
     """Whether all statements of this kind apply to a request, instead of the nearest alone."""
+
+    distinct: ClassVar[bool] = True
+    """Whether equal values of a kind that adds up apply once, at the outermost place."""
 
     finding_codes: ClassVar[Mapping[str, str]] = NO_CODES
     """The codes of what `findings` of this kind finds, each with its title."""
@@ -210,12 +214,26 @@ class Policy:
         """What a kind of the library does on every route with a method, stated there or not."""
         return None
 
+    def conflict(self, other: "Policy") -> str | None:
+        """Why this value and another of a kind that adds up cannot stand in one list.
+
+        Args:
+            other: a value of the same kind, in the same rule or among the same fallbacks.
+
+        Returns:
+            What is wrong with both, for an error message; `None` where nothing is.
+        """
+        return None
+
     def names_kind(self) -> bool:
         """Whether this very value stands for its whole kind, as in `exempt(shield)`."""
         return False
 
 
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+
+Link = Callable[[Run], Run]
+"""Puts a policy around what is inside it."""
 
 
 class Bound:
@@ -227,6 +245,9 @@ class Bound:
 
     __slots__ = ()
 
+    owns_work: ClassVar[bool] = False
+    """Whether what is inside goes on without the client, in a task of its own."""
+
     def covers(self, method: str) -> bool:
         """Whether there is anything to do for requests with a method."""
         return True
@@ -234,6 +255,15 @@ class Bound:
     def link(self, inner: Run) -> Run:
         """The chain with this policy around what is inside."""
         return inner
+
+    def split(self) -> "tuple[Link, Link] | None":
+        """The link in two, for where the work inside is owned (`owns_work`).
+
+        The first stands in the link's place and awaits nothing by itself: a client that hangs up
+        at once would be lost in it. The second stands inside the owned task. `None`: the link
+        awaits nothing in any case.
+        """
+        return None
 
     def marks(self) -> StateMark | None:
         """What writes on responses that leave; `None` where nothing does."""
@@ -249,6 +279,17 @@ class Bound:
 
     def beside_handler(self) -> tuple[Middleware, web.Application] | None:
         """A middleware to run inside the application's own, and the application that stated it."""
+        return None
+
+    def join(self, farther: "Sequence[Bound]") -> "Bound | None":
+        """One object in place of this statement and all farther ones of a kind that adds up.
+
+        Args:
+            farther: the other statements that apply, nearest first.
+
+        Returns:
+            The object; `None` where each statement stands by itself.
+        """
         return None
 
     async def start(self) -> None:

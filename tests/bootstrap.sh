@@ -28,8 +28,8 @@ find_python() {
 # requirements SET: what pip installs for it, one argument a line.
 requirements() {
     case $1 in
-        dev) printf '%s\n' --editable '.[cli,negotiation]' --group dev ;;
-        tour) printf '%s\n' --editable '.[cli,negotiation]' ;;
+        dev) printf '%s\n' --editable '.[cli,negotiation,redis]' --group dev ;;
+        tour) printf '%s\n' --editable '.[cli,negotiation,redis]' ;;
         *) complain "no such set of requirements: $1" && return 1 ;;
     esac
 }

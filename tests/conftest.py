@@ -159,3 +159,9 @@ def chromium() -> str:
 def nginx() -> str:
     """The path of nginx."""
     return _program("nginx-light", "nginx")
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> str:
+    """The path of redis-server."""
+    return _program("redis-server", "redis-server")

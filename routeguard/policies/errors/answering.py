@@ -12,6 +12,7 @@ from routeguard.policies.errors.context import forget_error, remember_error
 from routeguard.policies.errors.handlers import ErrorHandler, name_of
 from routeguard.policies.errors.unfinished import end_unfinished
 from routeguard.quoting import quoted
+from routeguard.refusals import Refusal
 from routeguard.running.deadlines import HandlerTimeout
 from routeguard.running.state import begun_of
 
@@ -116,7 +117,8 @@ def is_gone(request: web.BaseRequest) -> bool:
 
 
 def _log(request: web.Request, question: Question, status: int) -> None:
-    if status >= 500 and question.is_logged:
+    # A limit's refusal has a line of its own, at INFO: a flood must not fill the log.
+    if status >= 500 and question.is_logged and not isinstance(question.error, Refusal):
         logger.error(
             "%s %s (%s) failed with %d",
             request.method,

@@ -101,6 +101,7 @@ class ShieldedWork(Service):
             if task not in self._jobs:
                 _report(job, task)
             elif not task.done():  # else its callback is about to report it
+                state.work = task
                 _detach(request, state, asyncio.current_task(loop))
             raise
         finally:
