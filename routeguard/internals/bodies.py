@@ -57,7 +57,7 @@ def keep_body(request: web.Request) -> None:
     check_writer(request)
     body = guard_body(request)
     if body is not None:
-        body.state.keeps = True
+        body.keep(request.task)
         if request.content_type == "multipart/form-data":
             guard_request(request)
 

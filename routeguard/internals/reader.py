@@ -71,6 +71,7 @@ class GuardedReader(StreamReader):
         """
         state = self._timer
         state.max_size, state.idle, state.total = max_size, idle, total
+        state.is_limited = True
         state.is_compressed = is_compressed
         state.connection = connection
         if max_size is not None and self.total_bytes > max_size:
@@ -96,22 +97,26 @@ class GuardedReader(StreamReader):
         if self._http_chunk_splits is not None:
             self._http_chunk_splits.clear()
         self._remove_tap()
-        for waiter in (self._waiter, self._eof_waiter):
+        waiters, self._waiter = (self._waiter, self._eof_waiter), None
+        for waiter in waiters:
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)  # the one who waits finds out what has happened
 
-    def abandon(self) -> None:
-        """Fails what has not arrived, and lets the connection go on to the next request.
+    def keep(self, connection: "asyncio.Task[None]") -> None:
+        """Has a whole body stay readable after its connection has gone.
 
-        It calls itself ended, so that the connection neither waits for the rest nor reads it in
-        competition with the work that still holds this reader. The parser finds the next request
-        behind the rest.
+        Args:
+            connection: the connection's own task.
         """
-        if self._eof:
-            return
-        self.fail(ANSWERED)
-        self._timer.ended = True
-        self._protocol.resume_reading()  # a full buffer would have held the connection up
+        state = self._timer
+        state.keeps = True
+        state.connection = connection
+
+    def abandon(self) -> None:
+        """Fails what has not arrived, and lets the connection go on to the next request."""
+        if not self._eof:
+            self.fail(ANSWERED)
+            self._protocol.resume_reading()  # a full buffer would hold the connection up
 
     # What the parser calls.
 
@@ -155,7 +160,7 @@ class GuardedReader(StreamReader):
         state = self._timer
         if state.failure is not None or (state.keeps and self._eof):
             return
-        if state.connection is not None:
+        if state.is_limited:
             if isinstance(exc, web.RequestPayloadError | HttpProcessingError):
                 self.fail(malformed(exc))
                 return
