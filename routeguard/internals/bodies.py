@@ -7,6 +7,7 @@ from routeguard.internals.request import (
     UnguardedError,
     guard_request,
     hold_files,
+    is_form_with_files,
     is_served,
     set_client_max_size,
 )
@@ -58,7 +59,7 @@ def keep_body(request: web.Request) -> None:
     body = guard_body(request)
     if body is not None:
         body.keep(request.task)
-        if request.content_type == "multipart/form-data":
+        if is_form_with_files(request):
             guard_request(request)
 
 
@@ -95,6 +96,8 @@ def limit_body(
     body = guard_body(request)
     if body is None:
         return None
+    if is_form_with_files(request):
+        guard_request(request)
     if max_size is not None:
         set_client_max_size(request, max_size)
     is_compressed = request._message.compression is not None

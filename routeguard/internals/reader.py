@@ -31,6 +31,9 @@ __all__ = ["READ_AT_ONCE", "GuardedReader", "is_awaited"]
 READ_AT_ONCE = 2**20
 """Bytes: the most that is unpacked at one go, and half of what is read ahead of the handler."""
 
+LOOKS_EVERY = 1.0
+"""Seconds between looks whether a client is there still, of a connection that lingers."""
+
 _NOT_GIVEN = BaseException("no cause given")
 
 
@@ -97,6 +100,8 @@ class GuardedReader(StreamReader):
         if self._http_chunk_splits is not None:
             self._http_chunk_splits.clear()
         self._remove_tap()
+        if state.closes and state.is_compressed and not state.ended:
+            self._protocol.close()  # nothing more is unpacked
         waiters, self._waiter = (self._waiter, self._eof_waiter), None
         for waiter in waiters:
             if waiter is not None and not waiter.done():
@@ -137,8 +142,10 @@ class GuardedReader(StreamReader):
 
         The end of the body will not be seen, so the connection can serve no other request.
         """
-        self._protocol.pause_reading()  # which ends the parser's loop over what it holds
-        self._protocol.close()
+        protocol = self._protocol
+        protocol.close()
+        protocol.pause_reading()  # which ends the parser's loop over what it holds
+        self._loop.call_soon(protocol.resume_reading)
 
     def feed_eof(self) -> None:
         super().feed_eof()
@@ -212,19 +219,28 @@ class GuardedReader(StreamReader):
         if state.ended:
             return
         patience = None if state.failure is None else state.failure.patience
-        timer = None if patience is None else self._loop.call_later(patience, self._give_up)
+        until = math.inf if patience is None else self._loop.time() + patience
+        state.timer = self._loop.call_later(LOOKS_EVERY, self._look, until)
         try:
             await super()._wait("readany")
         finally:
-            if timer is not None:
-                timer.cancel()
+            state.timer.cancel()
+            state.timer = None
 
-    def _give_up(self) -> None:
-        """The end of the body is waited for no longer; the connection closes without it."""
-        self._timer.ended = True
+    def _look(self, until: float) -> None:
+        """Gives a body up whose client has gone, or was waited for long enough.
+
+        Nobody tells a connection that lingers that it was lost.
+        """
+        state = self._timer
+        if self._protocol.connected and self._loop.time() < until:
+            state.timer = self._loop.call_later(LOOKS_EVERY, self._look, until)
+            return
+        state.ended = True
         self._protocol.close()
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     # What readers call.
 
