@@ -222,7 +222,8 @@ async def _bounded(request: web.Request, inner: Run, state: State, bounds: Bound
     except asyncio.CancelledError as error:
         if not limit.timed_out:
             raise
-        timeout = limit.timeout()
+        told = state.detached_from is None and can_be_answered(request, state.response)
+        timeout = limit.timeout(request, answerable=told)
         timeout.__cause__ = error
         return None, timeout
     except BaseException as error:
