@@ -64,10 +64,11 @@ class ShieldedWork(Service):
     def __init__(self, running: Running) -> None:
         super().__init__(running)
         self._jobs: dict[asyncio.Task[Outcome], _Job] = {}
+        self._count = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return self._count
 
     async def run(
         self, request: web.Request, inner: Run, state: State, limit: Bounds | None
@@ -87,6 +88,7 @@ class ShieldedWork(Service):
             if limit is None
             else _bounded(request, inner, state, limit)
         )
+        self._count += 1  # before the task exists: an eager one runs the handler at once
         task = job.task = loop.create_task(work, context=context)
         self._jobs[task] = job
         task.add_done_callback(self._finished)
@@ -120,6 +122,7 @@ class ShieldedWork(Service):
 
     def _finished(self, task: "asyncio.Task[Outcome]") -> None:
         job = self._jobs.pop(task)
+        self._count -= 1
         waiter = job.waiter
         if waiter is None:
             close_files(job.request)
@@ -219,7 +222,8 @@ async def _bounded(request: web.Request, inner: Run, state: State, bounds: Bound
     except asyncio.CancelledError as error:
         if not limit.timed_out:
             raise
-        timeout = limit.timeout()
+        told = state.detached_from is None and can_be_answered(request, state.response)
+        timeout = limit.timeout(request, answerable=told)
         timeout.__cause__ = error
         return None, timeout
     except BaseException as error:

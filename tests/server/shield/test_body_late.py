@@ -8,6 +8,7 @@ from aiohttp import web
 
 from routeguard import Policy, errors, rule, setup, shield, timeout
 from tests.support.bodies import Late
+from tests.support.messages import parse
 from tests.support.serving import serving, soon
 
 COMPRESSED = gzip.compress(bytes(5_000_000))
@@ -26,17 +27,12 @@ ARRIVING: dict[str, tuple[bytes, list[bytes]]] = {
 }
 
 
-@pytest.mark.parametrize("reads", [False, True], ids=["unread", "being read"])
 @pytest.mark.parametrize("policies", [[], [shield]], ids=str)
 @pytest.mark.parametrize("how", ARRIVING)
-async def test_a_504_while_the_body_still_arrives(
-    how: str, policies: list[Policy], reads: bool
-) -> None:
+async def test_a_504_while_the_body_still_arrives(how: str, policies: list[Policy]) -> None:
     """The rest of the body is taken for no request, and the next request has its own answer."""
     fields, parts = ARRIVING[how]
     late = Late(web.Request.read, rule("/", *policies, timeout(0.1)), errors())
-    if reads:
-        late.gate.set()
     async with serving(late.app) as server:
         client = await server.dial()
         client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\n" + fields + b"\r\n" + parts[0])
@@ -48,6 +44,26 @@ async def test_a_504_while_the_body_still_arrives(
         assert (await client.answer()).status == 504
         assert (await client.answer()).body == b"next"
         assert (await client.answer()).body == b"next"
+
+
+@pytest.mark.parametrize("policies", [[], [shield]], ids=str)
+@pytest.mark.parametrize("how", ARRIVING)
+async def test_a_408_while_the_body_still_arrives(how: str, policies: list[Policy]) -> None:
+    """The client was late, since the handler waited for it; the connection ends with the answer."""
+    fields, parts = ARRIVING[how]
+    late = Late(web.Request.read, rule("/", *policies, timeout(0.1)), errors())
+    late.gate.set()
+    async with serving(late.app) as server:
+        client = await server.dial()
+        client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\n" + fields + b"\r\n" + parts[0])
+        answer = await client.begun()
+        assert answer.status == 408
+        assert answer.headers["connection"] == "close"
+        for part in parts[1:]:
+            client.send(part)
+        client.get("/next")
+        assert (await client.rest()).status == 408
+        assert list(parse(client.received))[1:] == []
 
 
 async def test_an_upload_that_nobody_reads_is_not_buffered() -> None:
