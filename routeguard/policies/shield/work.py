@@ -118,6 +118,8 @@ class ShieldedWork(Service):
 
     def _finished(self, task: "asyncio.Task[Outcome]") -> None:
         job = self._jobs.pop(task)
+        if task.cancelled() and job.given_up is None and self.running.shutting_down:
+            _name(job)  # as by a second signal: whoever runs the application ends all tasks
         waiter = job.waiter
         if waiter is None:
             close_files(job.request)
@@ -168,8 +170,7 @@ class ShieldedWork(Service):
         for job in self._jobs.values():
             if job.given_up is None and job.task is not None:
                 job.given_up = now
-                age = now - job.started
-                logger.error("shielded %s given up at shutdown after %.1f s", job, age)
+                _name(job)
                 job.task.cancel()
                 forget_cancelled_drain(job.request)
 
@@ -222,6 +223,12 @@ async def _bounded(request: web.Request, inner: Run, state: State, bounds: Bound
         return None, timeout
     except BaseException as error:
         return None, error
+
+
+def _name(job: _Job) -> None:
+    """Names work that shutdown gives up."""
+    age = asyncio.get_running_loop().time() - job.started
+    logger.error("shielded %s given up at shutdown after %.1f s", job, age)
 
 
 def _bring_out(context: contextvars.Context) -> None:
