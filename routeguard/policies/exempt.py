@@ -39,7 +39,7 @@ class exempt(Policy):
                 faults.add(f"{shown(kind)} is no kind of policy: write exempt(timeout)")
             elif kind.names_kind():
                 named.add(kind_of(type(kind)))
-            elif kind.adds_up:
+            elif kind.adds_up and kind.distinct:
                 values.append(kind)
             else:
                 name = kind_name(kind_of(type(kind)))

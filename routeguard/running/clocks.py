@@ -35,3 +35,10 @@ class Clocks:
             if (deadline := clock.deadline_of(key)) is not None:
                 return deadline
         return None
+
+    def server_of(self, key: int) -> object:
+        """Who serves the request that has entered one of the clocks under a key."""
+        for clock in self._clocks.values():
+            if (server := clock.server_of(key)) is not None:
+                return server
+        return None

@@ -12,7 +12,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from aiohttp import web
 
@@ -50,6 +50,10 @@ class HandlerTimeout(TimeoutError):
         return f"{what} {self.seconds:g} s"
 
 
+Entry: TypeAlias = tuple[float, "asyncio.Task[object] | None", "web.Request | None", object]
+"""When a time is up; under a key the task to cancel then, its request, and who serves it."""
+
+
 class Clock:
     """One duration in one event loop: a queue in order of expiry, and the timer of its oldest.
 
@@ -67,8 +71,8 @@ class Clock:
         # asyncio's own loops tell the time by this function, and take as long again to do so.
         plain = getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time
         self.now: Callable[[], float] = time.monotonic if plain else loop.time
-        self.queue: dict[Deadline | int, tuple[float, asyncio.Task[object] | None]] = {}
-        """When the time is up, and, under a key, the task that is to be cancelled then."""
+        self.queue: dict[Deadline | int, Entry] = {}
+        """When the time is up; under a key also what its deadline is made of."""
         self.timer: asyncio.TimerHandle | None = None
         self.unusual: dict[int, Deadline] = {}
         """The deadlines that were made for keys."""
@@ -97,15 +101,21 @@ class Clock:
         """The deadline of a key, made if there was none; `None` once it has left."""
         deadline = self.unusual.get(key)
         if deadline is None and (entry := self.queue.get(key)) is not None:
-            deadline = self.unusual[key] = Deadline(self._bounds, entry[1], key)
+            _, task, request, _ = entry
+            deadline = self.unusual[key] = Deadline(self._bounds, task, key, request)
         return deadline
 
     def add(self, deadline: "Deadline") -> None:
         """Starts a deadline's time."""
         when = self.now() + self.seconds
-        self.queue[deadline] = (when, None)
+        self.queue[deadline] = (when, None, None, None)
         if self.timer is None:
             self.arm(when)
+
+    def server_of(self, key: int) -> object:
+        """Who serves the request of a key; `None` for what is not in the queue."""
+        entry = self.queue.get(key)
+        return None if entry is None else entry[3]
 
     def when(self, key: "Deadline | int") -> float | None:
         """When the time will be up, by the loop's clock; `None` for what is not in the queue."""
@@ -122,7 +132,7 @@ class Clock:
         now = self.now()
         due = []
         self.timer = None
-        for key, (when, _) in self.queue.items():
+        for key, (when, *_) in self.queue.items():
             if when > now:
                 self.timer = self.loop.call_at(when, self._ring)
                 break
@@ -180,10 +190,13 @@ class Deadline:
         bounds: Bounds,
         task: "asyncio.Task[object] | None",
         key: int | None = None,
+        request: web.Request | None = None,
     ) -> None:
         self.bounds: Bounds = bounds
         self.task: asyncio.Task[object] | None = task
         """The task whose work is bounded, as long as it is."""
+        self.request: web.Request | None = request
+        """The request that the work is for."""
         self._key: int | None = key
         """What is in the queue in its place, if something is."""
         self._cancelling: int = 0 if task is None or key is not None else task.cancelling()
@@ -257,6 +270,7 @@ class Deadline:
         back to what it was at entry. Where another was asked for, it does not.
         """
         task, self.task = self.task, None
+        self.request = None
         if self.bounds.idle is not None:
             self.bounds.idle.discard(self)
         if self._moved is not None:

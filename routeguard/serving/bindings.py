@@ -1,18 +1,20 @@
 """Policies bound to one run of an application, each once for its statement."""
 
 import logging
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from aiohttp import web
 
 from routeguard.configuration import ConfigError
-from routeguard.policy import Bound, Handler, Middleware, Place, Policy
+from routeguard.policy import Bound, Handler, Link, Middleware, Place, Policy
+from routeguard.routes.resolution import Decision
 from routeguard.routes.scope import Statement
 from routeguard.running.application import Running
 from routeguard.running.state import Run, State, StateMark, run_on_clone
 
-__all__ = ["Binding", "Bindings", "bind_kind"]
+__all__ = ["Binding", "Bindings", "joined"]
 
 OWN_METHODS = ("handle", "mark", "start", "stop")
 
@@ -31,20 +33,30 @@ class Binding:
     """
 
     target: object
-    link: Callable[[Run], Run] | None
+    link: Link | None
     mark: StateMark | None
     beside: tuple[Middleware, web.Application] | None = None
+
+    @property
+    def owns_work(self) -> bool:
+        """Whether what is inside goes on without the client."""
+        return isinstance(self.target, Bound) and self.target.owns_work
+
+    def split(self) -> tuple[Link, Link] | None:
+        """The link in two, for where the work inside is owned; `None` where it stays one."""
+        return self.target.split() if isinstance(self.target, Bound) else None
 
 
 class Bindings:
     """The bound policies of one run of an application."""
 
-    __slots__ = ("_by_method", "_running", "_started", "_targets")
+    __slots__ = ("_found", "_running", "_started", "_targets")
 
     def __init__(self, running: Running) -> None:
         self._running = running
         self._targets: dict[Hashable, object] = {}
-        self._by_method: dict[tuple[int, str], Binding | None] = {}
+        self._found: dict[int, Binding] = {}
+        """By the identity of what a policy was bound to."""
         self._started: list[object] | None = None
 
     def target_of(self, statement: Statement) -> object:
@@ -62,15 +74,33 @@ class Bindings:
             self._targets[statement.key] = target
         return target
 
-    def find(self, statement: Statement, method: str) -> Binding | None:
+    def of_statement(self, statement: Statement, method: str) -> Binding | None:
         """What a statement does for a method; `None` where that is nothing."""
-        target = self.target_of(statement)
-        if target is None:
+        return self._of(self.target_of(statement), method)
+
+    def of_kind(self, kind: type[Policy], method: str) -> Binding | None:
+        """What a kind does on every route with a method, stated there or not."""
+        return self._of(kind.on_every_route(self._running, method), method)
+
+    def _of(self, target: object, method: str) -> Binding | None:
+        if target is None or (isinstance(target, Bound) and not target.covers(method)):
             return None
-        key = (id(target), method if isinstance(target, Bound) else "")
-        if key not in self._by_method:
-            self._by_method[key] = _bind(target, method)
-        return self._by_method[key]
+        binding = self._found.get(id(target))
+        if binding is None:
+            # The binding holds its target, so that no other object can have the same identity.
+            binding = self._found[id(target)] = _bind(target)
+        acts = binding.link or binding.mark or binding.beside
+        return binding if acts else None
+
+    def of_decision(self, decision: Decision, method: str) -> list[Binding]:
+        """What the statements of one kind do for a method, in the order in which they run.
+
+        Those that are to be joined stand nearest first.
+        """
+        found = [self.of_statement(one, method) for one in decision.winners]
+        if len(found) > 1 and any(one is not None and _joins(one.target) for one in found):
+            found = [self.of_statement(one, method) for one in decision.nearest_first]
+        return [one for one in found if one is not None]
 
     async def start(self) -> None:
         """Awaits the `start` of all that are bound so far; those that started are stopped again
@@ -97,28 +127,31 @@ class Bindings:
                 logger.exception("%r failed to stop", target)
 
 
-def bind_kind(kind: type[Policy], running: Running, method: str) -> Binding | None:
-    """What a kind does on every route with a method, stated there or not."""
-    target = kind.on_every_route(running, method)
-    return None if target is None else _bind(target, method)
+def joined(bindings: Sequence[Binding]) -> list[Binding]:
+    """The same with one binding in place of all statements of a kind that joins them."""
+    found: list[Binding] = []
+    for _, group in groupby(bindings, lambda one: type(one.target)):
+        several = list(group)
+        bound = [one.target for one in several if isinstance(one.target, Bound)]
+        target = bound[0].join(bound[1:]) if len(bound) > 1 and _joins(bound[0]) else None
+        found += several if target is None else [_bind(target)]
+    return found
 
 
-def _bind(target: object, method: str) -> Binding | None:
+def _joins(target: object) -> bool:
+    return isinstance(target, Bound) and type(target).join is not Bound.join
+
+
+def _bind(target: object) -> Binding:
     if isinstance(target, Bound):
-        narrowed = target.for_method(method)
-        if narrowed is None:
-            return None
-        link = narrowed.link if type(narrowed).link is not Bound.link else None
-        binding = Binding(narrowed, link, narrowed.marks(), narrowed.beside_handler())
-    else:
-        handle, mark = _own(target, "handle"), _own(target, "mark")
-        binding = Binding(
-            target,
-            None if handle is None else _link_of(handle),
-            None if mark is None else _guarded(mark, target),
-        )
-    acts = binding.link or binding.mark or binding.beside
-    return binding if acts else None
+        link = target.link if type(target).link is not Bound.link else None
+        return Binding(target, link, target.marks(), target.beside_handler())
+    handle, mark = _own(target, "handle"), _own(target, "mark")
+    return Binding(
+        target,
+        None if handle is None else _link_of(handle),
+        None if mark is None else _guarded(mark, target),
+    )
 
 
 def _own(target: object, name: str) -> "Callable[..., Awaitable[web.StreamResponse]] | None":

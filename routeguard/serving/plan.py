@@ -1,6 +1,6 @@
 """Plans: what is decided once for a route, and the book in which a request finds its own."""
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -9,14 +9,14 @@ from yarl import URL
 
 from routeguard.bounded import Bounded
 from routeguard.policies.order import order_of
-from routeguard.policy import Handler
+from routeguard.policy import Handler, Link
 from routeguard.routes.resolution import Resolution, positions_of, resolve
 from routeguard.routes.scope import SCOPE
 from routeguard.routes.splits import Splits, splits_of
 from routeguard.running.application import Running
 from routeguard.running.started import pass_on
-from routeguard.running.state import STATE, Run, State, StateMark
-from routeguard.serving.bindings import Binding, Bindings, bind_kind
+from routeguard.running.state import Run, State, StateMark, keep_state
+from routeguard.serving.bindings import Binding, Bindings, joined
 from routeguard.serving.fast_lane import FastLane, find_lane
 from routeguard.serving.handler_chain import HandlerChain
 from routeguard.serving.unrouted_preflights import UnroutedMatch
@@ -65,9 +65,9 @@ class PlanBook:
         "_bindings",
         "_by_rules",
         "_is_first",
-        "_running",
         "_split",
         "by_route",
+        "running",
     )
 
     def __init__(self, running: Running, bindings: Bindings, is_first: Callable[[], bool]) -> None:
@@ -80,7 +80,7 @@ class PlanBook:
                 the dispatcher's own.
         """
         self._app = running.app
-        self._running = running
+        self.running: Running = running
         self._bindings = bindings
         self._is_first = is_first
         self.by_route: dict[web.AbstractRoute, Plan] = {}
@@ -119,7 +119,6 @@ class PlanBook:
                 self.by_route[match_info.route] = NOT_OURS
             return NOT_OURS
         if match_info.http_exception is not None:
-            # aiohttp makes a route of its own for each request that matches none.
             return self._by_rules_of(match_info, method, url.path)
         route = match_info.route
         splits = splits_of(match_info)
@@ -129,7 +128,8 @@ class PlanBook:
         if full or (method != route.method and method not in hdrs.METH_ALL):
             return self._by_rules_of(match_info, method, url.path)
         plan = self._draw_up(match_info, method, positions_of(match_info, method, splits.path))
-        if splits.is_decided and method == route.method:
+        # "*" is a method that clients may ask about, and no route's own.
+        if splits.is_decided and method == route.method != hdrs.METH_ANY:
             self.by_route[route] = plan
             return plan
         self._split.setdefault(route, _SplitRoute(splits, {})).usual[method] = plan
@@ -138,10 +138,7 @@ class PlanBook:
     def _by_rules_of(self, match_info: web.UrlMappingMatchInfo, method: str, path: str) -> Plan:
         """The plan for a path that rules look at by itself."""
         positions = positions_of(match_info, method, path)
-        error = match_info.http_exception
-        key: Hashable = (
-            (match_info.route if error is None else match_info.apps), method, positions,
-        )  # fmt: skip
+        key: Hashable = (_route_of(match_info), method, positions)
         plan = self._by_rules.get(key)
         if plan is None:
             plan = self._draw_up(match_info, method, positions)
@@ -160,34 +157,33 @@ class PlanBook:
             return NO_POLICY
         alike: Hashable = tuple(map(id, bindings))
         if any(one.beside is not None for one in bindings):
-            alike = (alike, match_info.route)  # each route has a chain of its own
+            alike = (alike, _route_of(match_info))  # each route has a chain of its own
         plan = self._alike.get(alike)
         if plan is None:
-            plan = self._make(bindings, is_root=match_info.apps[0] is self._app)
+            plan = self._make(joined(bindings), is_root=match_info.apps[0] is self._app)
             self._alike.put(alike, plan)
         return plan
 
     def _bind(self, resolution: Resolution, method: str) -> list[Binding]:
         found: list[Binding | None] = []
         for kind in order_of(resolution.decisions):
-            found.append(bind_kind(kind, self._running, method))
+            found.append(self._bindings.of_kind(kind, method))
             decision = resolution.decisions.get(kind)
             if decision is not None:
-                found += [self._bindings.find(one, method) for one in decision.winners]
+                found += self._bindings.of_decision(decision, method)
         return [one for one in found if one is not None]
 
     def _make(self, bindings: list[Binding], *, is_root: bool) -> Plan:
         marks = tuple(one.mark for one in bindings if one.mark is not None)
         beside = [one.beside for one in bindings if one.beside is not None]
         run: Run = HandlerChain(beside).run if beside else _call_handler
-        for one in reversed(bindings):
-            if one.link is not None:
-                run = one.link(run)
+        for link in reversed(_links(bindings)):
+            run = link(run)
         enter = _way_in(run, marks, self)
         bound = tuple(one.target for one in bindings)
         lane = None
         if is_root and self._is_first():
-            lane = find_lane(bound, marks, enter, self._running, self)
+            lane = find_lane(bound, marks, enter, self.running, self)
         return Plan(enter if lane is None else lane.enter, marks, bound, lane)
 
 
@@ -204,8 +200,30 @@ class _SplitRoute:
     usual: dict[str, Plan]
 
 
+def _route_of(match_info: web.UrlMappingMatchInfo) -> Hashable:
+    """What stands for a route; aiohttp makes one of its own for each request that matches none."""
+    return match_info.route if match_info.http_exception is None else match_info.apps
+
+
 def _call_handler(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
     return state.handler(request)
+
+
+def _links(bindings: Sequence[Binding]) -> list[Link]:
+    """The links of a chain, outermost first."""
+    owner = next((i for i, one in enumerate(bindings) if one.owns_work), -1)
+    links: list[Link] = []
+    inside: list[Link] = []
+    for position, one in enumerate(bindings):
+        halves = one.split() if position < owner else None
+        if halves is not None:
+            links.append(halves[0])
+            inside.append(halves[1])
+        elif one.link is not None:
+            links.append(one.link)
+        if position == owner:
+            links += inside
+    return links
 
 
 def _way_in(run: Run, marks: tuple[StateMark, ...], owner: object) -> Enter:
@@ -219,7 +237,7 @@ def _way_in(run: Run, marks: tuple[StateMark, ...], owner: object) -> Enter:
 
     def enter(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
         state = State(handler, marks, owner)
-        request[STATE] = state
+        keep_state(request, state)
         return guarded(request, state)
 
     return enter

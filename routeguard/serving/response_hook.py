@@ -2,7 +2,8 @@
 
 from aiohttp import web
 
-from routeguard.running.state import MARKED, STATE, State, state_of
+from routeguard.running.state import MARKED, State, keep_state, state_of
+from routeguard.serving.fast_lane import FastLane
 from routeguard.serving.plan import PlanBook
 
 __all__ = ["ResponseHook"]
@@ -41,13 +42,16 @@ class ResponseHook:
 
     def _make(self, request: web.Request) -> State | None:
         """The state of a request that has none: it is in the fast lane, or no middleware saw it."""
+        # A clone's path might lead to another plan than the one that serves the request.
+        lane = self.plans.running.clocks.server_of(id(request.match_info))
+        if isinstance(lane, FastLane):
+            return lane.state_of(request)
         plan = self.plans.find(request.match_info, request.method, request.rel_url)
         if plan.lane is not None:
             return plan.lane.state_of(request)
         if not plan.marks:
             return None
-        state = request[STATE] = State(request.match_info.handler, plan.marks, self.plans)
-        return state
+        return keep_state(request, State(request.match_info.handler, plan.marks, self.plans))
 
 
 def is_marked(request: web.Request, response: web.Response) -> bool:

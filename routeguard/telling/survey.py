@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from aiohttp import hdrs, web
+from aiohttp.web_app import Application
 
 from routeguard.configuration import ConfigError, shown
 from routeguard.policies.order import order_of
 from routeguard.policy import kind_name
+from routeguard.routes.handlers import handler_name
 from routeguard.routes.resolution import Decision
 from routeguard.routes.walk import Visit, method_order, place_of_rule, walk
-from routeguard.telling.explain import PolicyExplanation, explain_decision, handler_name
+from routeguard.telling.explain import PolicyExplanation, explain_decision
 
 __all__ = ["Survey", "SurveyedRoute", "survey"]
 
@@ -24,7 +26,8 @@ class SurveyedRoute:
 
     Attributes:
         methods: the methods; `("*",)` where the route takes every method and all are alike.
-        path: its canonical pattern, decoded: `/users/{id}`.
+        path: its canonical pattern, decoded: `/users/{id}`; its text in full,
+            `/func/{path:saml/.*}`, where other resources share the canonical pattern.
         handler: the handler's name; for a static route its directory.
         mounts: where the applications around it are mounted, outermost first: prefixes, or
             `host` and a domain. Empty in the root application.
@@ -88,7 +91,7 @@ def survey(app: web.Application) -> Survey:
     Raises:
         ConfigError: it is no application.
     """
-    if not isinstance(app, web.Application):
+    if not isinstance(app, Application):
         raise ConfigError(f"survey({shown(app)}): the argument is the web.Application")
     visits = walk(app).visits
     kinds = order_of({kind for visit in visits for kind in visit.resolution.decisions})
@@ -130,7 +133,7 @@ def _as_route(members: list[tuple[Visit, Kinds]], *, alone: bool) -> SurveyedRou
     everything = visit.route.method == hdrs.METH_ANY and not isinstance(visit.route.handler, type)
     return SurveyedRoute(
         methods=("*",) if everything and alone else tuple(methods),
-        path=visit.canonical,
+        path=visit.name,
         handler=_handler(visit.route),
         mounts=visit.mounts,
         set_up=visit.is_set_up,

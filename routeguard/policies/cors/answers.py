@@ -13,7 +13,7 @@ from routeguard.policies.cors.preflight import (
     grant,
     refuse,
 )
-from routeguard.running.application import Running, Service
+from routeguard.running.application import Running
 
 if TYPE_CHECKING:
     from routeguard.policies.cors.serving import BoundCors
@@ -24,11 +24,11 @@ KEPT_GRANTS = 2048
 LONGEST_KEY = 512
 
 
-class Preflights(Service):
+class Preflights:
     """Answers the preflights of one run of an application."""
 
     def __init__(self, running: Running) -> None:
-        super().__init__(running)
+        self._running = running
         self._grants: Bounded[CIMultiDict[str]] = Bounded(KEPT_GRANTS)
 
     async def answer(self, request: web.Request, kind: type["BoundCors"]) -> web.Response | None:
@@ -42,7 +42,7 @@ class Preflights(Service):
         question = (path, *origins, None, *methods, None, *names)
         granted = self._grants.get(question)
         if granted is None:
-            reached = await self.running.reach(request, methods[0])
+            reached = await self._running.reach(request, methods[0])
             bound = next((one for one in reached.bound if isinstance(one, kind)), None)
             if bound is None:
                 return None

@@ -8,7 +8,7 @@ from aiohttp import web
 from routeguard.policies.cors.answers import Preflights
 from routeguard.policies.cors.preflight import is_preflight, log_refused_origin
 from routeguard.policy import Bound
-from routeguard.running.application import Running
+from routeguard.running.application import Running, Service
 from routeguard.running.state import Run, State, StateMark
 
 if TYPE_CHECKING:
@@ -52,20 +52,19 @@ class BoundCors(Bound):
         log_refused_origin(request, self.place)
 
 
-class AnswersPreflights(Bound):
+class AnswersPreflights(Bound, Service):
     """Answers the preflights of every route, whether or not `cors` is stated for `OPTIONS`.
 
     A preflight asks about another method, and that method's policy decides.
     """
 
-    __slots__ = ("_answer",)
-
     def __init__(self, running: Running) -> None:
-        self._answer = running.service(Preflights).answer
+        super().__init__(running)
+        self._preflights = Preflights(running)
 
     def link(self, inner: Run) -> Run:
         """The chain's link: preflights are answered, and come no further."""
-        answer = self._answer
+        answer = self._preflights.answer
 
         async def run(request: web.Request, state: State) -> web.StreamResponse:
             if is_preflight(request):

@@ -16,6 +16,8 @@ __all__ = ["BoundShield"]
 class BoundShield(Bound):
     """One `shield` in one run of the application."""
 
+    owns_work = True
+
     __slots__ = ("_limit", "_methods", "_websockets", "_work")
 
     def __init__(
@@ -31,9 +33,9 @@ class BoundShield(Bound):
         self._limit = limit
         self._websockets = websockets
 
-    def for_method(self, method: str) -> "BoundShield | None":
-        """The shield itself, where it covers a method; `None` elsewhere."""
-        return self if self._methods is None or method in self._methods else None
+    def covers(self, method: str) -> bool:
+        """Whether requests with a method are shielded."""
+        return self._methods is None or method in self._methods
 
     def link(self, inner: Run) -> Run:
         """The chain's link: what is inside, in a task that the application owns."""

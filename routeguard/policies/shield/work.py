@@ -8,8 +8,9 @@ from typing import TypeAlias
 from aiohttp import web
 
 from routeguard.configuration import ConfigError
+from routeguard.internals.bodies import abandon_body, keep_body, lose_body
 from routeguard.internals.connection import forget_cancelled_drain
-from routeguard.internals.reader import abandon_body, close_files, keep_body, lose_body
+from routeguard.internals.request import close_files
 from routeguard.internals.writer import DetachedError, guard_writer, is_own_connection
 from routeguard.quoting import quoted
 from routeguard.running.application import RUNNING, Running, Service
@@ -95,9 +96,10 @@ class ShieldedWork(Service):
             await waiter
         except asyncio.CancelledError:
             job.waiter = None
-            if task.done():
+            if task not in self._jobs:
                 _report(job, task)
-            else:
+            elif not task.done():  # else its callback is about to report it
+                state.work = task
                 _detach(request, state, asyncio.current_task(loop))
             raise
         finally:
@@ -203,7 +205,7 @@ async def _work(request: web.Request, inner: Run, state: State) -> Outcome:
 
 
 async def _bounded(request: web.Request, inner: Run, state: State, bounds: Bounds) -> Outcome:
-    limit = Deadline(bounds, asyncio.current_task())
+    limit = Deadline(bounds, asyncio.current_task(), request=request)
     state.watch(limit)
     for clock in bounds.running:
         clock.add(limit)

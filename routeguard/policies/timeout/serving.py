@@ -26,8 +26,8 @@ class BoundTimeout(Bound):
         bounds, running, loop = self.bounds, self.bounds.running, self.loop
 
         async def run(request: web.Request, state: State) -> web.StreamResponse:
-            deadline = Deadline(bounds, asyncio.current_task(loop))
-            outer, state.deadline = state.deadline, deadline
+            deadline = Deadline(bounds, asyncio.current_task(loop), request=request)
+            state.deadline = deadline
             state.watchers = (*state.watchers, deadline)
             for clock in running:
                 clock.add(deadline)
@@ -39,8 +39,6 @@ class BoundTimeout(Bound):
                         clock.discard(deadline)
                     deadline.undo()
                     state.unwatch(deadline)
-                    if state.deadline is deadline:
-                        state.deadline = outer
             except asyncio.CancelledError as error:
                 if not deadline.timed_out:
                     raise
