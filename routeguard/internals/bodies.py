@@ -68,7 +68,7 @@ def abandon_body(request: web.Request) -> None:
     hold_files(request)
     body = request.content
     if isinstance(body, GuardedReader):
-        body.abandon()
+        body.abandon(request.task)
 
 
 def lose_body(request: web.BaseRequest) -> None:

@@ -101,17 +101,20 @@ class GuardedReader(StreamReader):
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)  # the one who waits finds out what has happened
 
-    def abandon(self) -> None:
-        """Fails what has not arrived, and lets the connection go on to the next request.
+    def abandon(self, connection: "asyncio.Task[None]") -> None:
+        """Fails what has not arrived, for everybody but the connection.
 
-        It calls itself ended, so that the connection neither waits for the rest nor reads it in
-        competition with the work that still holds this reader. The parser finds the next request
-        behind the rest.
+        That lingers, as with every body that nobody has read to its end: it reads on and throws
+        away, goes on to the next request where the rest comes in time, and closes where it does
+        not.
+
+        Args:
+            connection: the connection's own task.
         """
         if self._eof:
             return
+        self._timer.connection = connection
         self.fail(ANSWERED)
-        self._timer.ended = True
         self._protocol.resume_reading()  # a full buffer would have held the connection up
 
     def lose(self) -> None:

@@ -211,8 +211,8 @@ class Deadline:
         if self._passed is None and self.task is not None:
             self._passed = clock
             self.task.cancel()
-            if self.response is not None and (request := self.response._req) is not None:
-                forget_cancelled_drain(request)
+            if self.request is not None:
+                forget_cancelled_drain(self.request)
 
     @property
     def expired(self) -> bool:

@@ -36,7 +36,7 @@ whoever watches tasks, and every 404 is an exception.
 class _Job:
     """One piece of shielded work."""
 
-    __slots__ = ("given_up", "request", "started", "state", "task", "waiter")
+    __slots__ = ("given_up", "ignored", "request", "started", "state", "task", "waiter")
 
     def __init__(
         self,
@@ -50,6 +50,8 @@ class _Job:
         self.started = started
         self.given_up: float | None = None
         """When it was cancelled at shutdown, by the loop's clock."""
+        self.ignored = False
+        """Whether it is known to have ignored that."""
         self.waiter: asyncio.Future[None] | None = waiter
         """What the request's own task waits for; `None` once it has stopped waiting."""
         self.task: asyncio.Task[Outcome] | None = None
@@ -160,7 +162,9 @@ class ShieldedWork(Service):
                 latest = max(job.given_up or 0.0 for job in self._jobs.values())
                 await asyncio.wait(list(self._jobs), timeout=latest + CANCEL_GRACE - loop.time())
             for job in self._jobs.values():
-                logger.error("shielded %s ignored its cancellation", job)
+                if not job.ignored:
+                    job.ignored = True
+                    logger.error("shielded %s ignored its cancellation", job)
 
     async def stop(self) -> None:
         if self._timer is not None:
@@ -206,7 +210,6 @@ async def _work(request: web.Request, inner: Run, state: State) -> Outcome:
 
 async def _bounded(request: web.Request, inner: Run, state: State, bounds: Bounds) -> Outcome:
     limit = Deadline(bounds, asyncio.current_task(), request=request)
-    state.watch(limit)
     for clock in bounds.running:
         clock.add(limit)
     try:
@@ -216,7 +219,6 @@ async def _bounded(request: web.Request, inner: Run, state: State, bounds: Bound
             for clock in bounds.running:
                 clock.discard(limit)
             limit.undo()
-            state.unwatch(limit)
     except asyncio.CancelledError as error:
         if not limit.timed_out:
             raise
