@@ -155,7 +155,7 @@ async def test_after_a_504_a_body_that_drips_closes_the_connection() -> None:
 
     app = web.Application()
     app.router.add_post("/", handler)
-    setup(app, shield, timeout(0.2), drain=0)
+    setup(app, shield, timeout(0.2), errors(), drain=0)
     async with serving(app, lingering_time=1) as server:
         client = await server.dial()
         client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nbegun")
