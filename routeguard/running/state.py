@@ -98,8 +98,8 @@ else:  # aiohttp before 3.14 keys requests and responses by AppKey
 STATE = "routeguard state"
 """Where a request's state is kept: among the attributes of the request's writer.
 
-A request has one writer, which all its clones share. What is stored on a clone is not on the request
-that aiohttp gives to response hooks, and middlewares outside the dispatcher make clones.
+A request has one writer, which all its clones share. What is stored on a clone is not on the
+request that aiohttp gives to response hooks, and middlewares outside the dispatcher make clones.
 """
 
 MARKED = ResponseKey("marked", web.Request)
