@@ -18,7 +18,8 @@ from multidict import CIMultiDict
 from routeguard.cli.jsonable import explanation_data, findings_data, survey_data
 from routeguard.cli.loading import TargetError, load_application
 from routeguard.configuration import ConfigError
-from routeguard.telling.check import CODES, check
+from routeguard.telling.check import check
+from routeguard.telling.codes import read_codes
 from routeguard.telling.explain import explain
 from routeguard.telling.survey import SurveyedRoute, survey
 
@@ -206,11 +207,7 @@ def _without_refusals_logged() -> Iterator[None]:
 
 
 def _check(app: web.Application, options: argparse.Namespace) -> int:
-    ignored = [code.upper() for code in _listed(options.ignore)]
-    for code in ignored:
-        if code not in CODES:
-            raise CommandError(f"--ignore: {code!r} is no code: there are {', '.join(CODES)}")
-    findings = check(app, ignore=ignored)
+    findings = check(app, ignore=read_codes(_listed(options.ignore), "--ignore"))
     if options.json:
         _write(json.dumps(findings_data(findings), indent=2))
     else:

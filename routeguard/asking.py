@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 
 from aiohttp import web
 
-__all__ = ["Asked", "PlaceKind", "Stated", "StatedRoute", "at_once"]
+__all__ = ["Asked", "OnlyRunning", "PlaceKind", "Stated", "StatedRoute", "at_once"]
 
 T = TypeVar("T")
 
@@ -25,6 +25,8 @@ class Asked:
         routed: whether the path routes the method; also true where it routes nothing at all.
         place: where the policy is stated: `'rule 3 "/api/*"'`, `"fallback"`, `"decorator"`.
         told: the rows that policies outside this one have told, by name.
+        missed: what a policy has read of the request that cannot be told without a server;
+            empty where it has read nothing of the kind.
     """
 
     request: web.BaseRequest
@@ -33,6 +35,11 @@ class Asked:
     routed: bool
     place: str
     told: Mapping[str, str]
+
+    @property
+    def missed(self) -> str:
+        missed: object = getattr(self.request, "missed", "")
+        return missed if isinstance(missed, str) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,9 @@ class StatedRoute:
     handler: str
 
     def __str__(self) -> str:
-        return f"{','.join(self.methods)} {self.path}"
+        # aiohttp adds HEAD to every GET; to a reader they are one.
+        named = [one for one in self.methods if one != "HEAD" or "GET" not in self.methods]
+        return f"{','.join(named)} {self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +78,18 @@ class Stated:
     routes: tuple[StatedRoute, ...]
 
 
+class OnlyRunning(RuntimeError):  # it is no fault of anybody's
+    """Something that only a running server can tell."""
+
+    def __init__(self) -> None:
+        super().__init__("only a running server can tell")
+
+
 def at_once(waiting: Coroutine[Any, Any, T]) -> T:
     """The result of a coroutine that waits for nothing outside.
 
     Raises:
-        RuntimeError: it waits for something, so that only a running server can tell.
+        OnlyRunning: it waits for something.
     """
     try:
         waiting.send(None)
@@ -81,4 +97,4 @@ def at_once(waiting: Coroutine[Any, Any, T]) -> T:
         result: T = done.value
         return result
     waiting.close()
-    raise RuntimeError("only a running server can tell")
+    raise OnlyRunning

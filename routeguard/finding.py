@@ -24,6 +24,7 @@ class Finding:
         place: where: a rule, a fallback, or a route.
         message: what is wrong, and what comes of it.
         remedy: what to write instead.
+        places: every place, where the same was found at several; else `place` alone.
     """
 
     code: str
@@ -31,6 +32,11 @@ class Finding:
     place: str
     message: str
     remedy: str
+    places: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.places:
+            object.__setattr__(self, "places", (self.place,))
 
     def __str__(self) -> str:
         return f"{self.severity} {self.code} {self.place}: {self.message}; {self.remedy}"

@@ -28,6 +28,7 @@ __all__ = [
     "Bound",
     "Guarded",
     "Handler",
+    "Link",
     "Middleware",
     "Place",
     "PlaceKind",
@@ -231,6 +232,9 @@ class Policy:
 
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
+Link = Callable[[Run], Run]
+"""Puts a policy around what is inside it."""
+
 
 class Bound:
     """What a kind of the library binds itself to, in place of an object with `handle` and `mark`.
@@ -241,6 +245,9 @@ class Bound:
 
     __slots__ = ()
 
+    owns_work: ClassVar[bool] = False
+    """Whether what is inside goes on without the client, in a task of its own."""
+
     def covers(self, method: str) -> bool:
         """Whether there is anything to do for requests with a method."""
         return True
@@ -249,9 +256,26 @@ class Bound:
         """The chain with this policy around what is inside."""
         return inner
 
+    def split(self) -> "tuple[Link, Link] | None":
+        """The link in two, for where the work inside is owned (`owns_work`).
+
+        The first stands in the link's place and awaits nothing by itself: a client that hangs up
+        at once would be lost in it. The second stands inside the owned task. `None`: the link
+        awaits nothing in any case.
+        """
+        return None
+
     def marks(self) -> StateMark | None:
         """What writes on responses that leave; `None` where nothing does."""
         return None
+
+    def refuses_body(self, request: web.Request) -> bool:
+        """Whether `Expect: 100-continue` is not to be answered with a 100.
+
+        aiohttp answers it before any middleware is asked. The policy is asked again, as part of
+        the chain, and refuses the request there.
+        """
+        return False
 
     def beside_handler(self) -> tuple[Middleware, web.Application] | None:
         """A middleware to run inside the application's own, and the application that stated it."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from routeguard.telling.check import Finding
+from routeguard.finding import Finding
 from routeguard.telling.explain import Explanation, PolicyExplanation
 from routeguard.telling.survey import SurveyedRoute
 
@@ -55,6 +55,7 @@ def explanation_data(explanation: Explanation) -> Data:
         "cors": explanation.cors,
         "preflight": explanation.preflight,
         "notes": list(explanation.notes),
+        "rows": [list(row) for row in explanation.rows],
     }
 
 
@@ -68,6 +69,7 @@ def findings_data(findings: Sequence[Finding]) -> Data:
                 "place": one.place,
                 "message": one.message,
                 "remedy": one.remedy,
+                "places": list(one.places),
             }
             for one in findings
         ]

@@ -18,7 +18,7 @@ from routeguard.cli.fitting import (
     short_place,
     widths,
 )
-from routeguard.telling.check import SEVERITIES, Finding
+from routeguard.finding import SEVERITIES, Finding
 from routeguard.telling.explain import Explanation
 from routeguard.telling.survey import SurveyedRoute
 

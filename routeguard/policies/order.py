@@ -2,13 +2,19 @@
 
 from collections.abc import Collection
 
+from routeguard.policies.body.policy import body
+from routeguard.policies.concurrency_limit.policy import concurrency_limit
 from routeguard.policies.cors.policy import cors
 from routeguard.policies.csrf import csrf
 from routeguard.policies.errors.policy import errors
 from routeguard.policies.headers.policy import headers
+from routeguard.policies.hosts import hosts
 from routeguard.policies.https.policy import https
+from routeguard.policies.proxied.policy import proxied
+from routeguard.policies.rate_limit.policy import rate_limit
 from routeguard.policies.shield.policy import Shield
 from routeguard.policies.timeout.policy import timeout
+from routeguard.policies.until_shutdown.policy import until_shutdown
 from routeguard.policies.use import use
 from routeguard.policy import Policy
 
@@ -24,12 +30,18 @@ class OWN_KINDS_INNERMOST(Policy):
 
 
 ORDER: tuple[type[Policy], ...] = (
+    proxied,
     https,
     cors,
     errors,
+    hosts,
     csrf,
+    rate_limit,
+    body,
     OWN_KINDS,
     timeout,
+    concurrency_limit,
+    until_shutdown,
     Shield,
     OWN_KINDS_INNERMOST,
     use,

@@ -42,8 +42,13 @@ class State:
     """The response that was begun last, if one was."""
     deadline: Deadline | None = None
     """The deadline that runs, or that ran last."""
+    shielded: bool = False
+    """Whether the handler's work runs in a task that the application owns."""
     detached_from: "asyncio.Task[object] | None" = None
     """The request's own task, once shielded work goes on without it: that one may still send."""
+    work: "asyncio.Task[object] | None" = None
+    """Shielded work that goes on without the request's own task; whoever waits for its end takes
+    it from here, at once: the next may be another call's."""
     watchers: tuple[Watcher, ...] = ()
     """What is told when the response begins."""
     notes: dict[object, object] | None = None

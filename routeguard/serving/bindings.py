@@ -8,7 +8,7 @@ from itertools import groupby
 from aiohttp import web
 
 from routeguard.configuration import ConfigError
-from routeguard.policy import Bound, Handler, Middleware, Place, Policy
+from routeguard.policy import Bound, Handler, Link, Middleware, Place, Policy
 from routeguard.routes.resolution import Decision
 from routeguard.routes.scope import Statement
 from routeguard.running.application import Running
@@ -33,9 +33,18 @@ class Binding:
     """
 
     target: object
-    link: Callable[[Run], Run] | None
+    link: Link | None
     mark: StateMark | None
     beside: tuple[Middleware, web.Application] | None = None
+
+    @property
+    def owns_work(self) -> bool:
+        """Whether what is inside goes on without the client."""
+        return isinstance(self.target, Bound) and self.target.owns_work
+
+    def split(self) -> tuple[Link, Link] | None:
+        """The link in two, for where the work inside is owned; `None` where it stays one."""
+        return self.target.split() if isinstance(self.target, Bound) else None
 
 
 class Bindings:

@@ -14,7 +14,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import web
 from multidict import istr
 
-from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN, VARY
+from routeguard.authorities import TARGET_SETS_SCHEME
+from routeguard.http import VARY
+from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN
 from routeguard.policies.cors.serving import BoundCors
 from routeguard.policies.errors.serving import BoundErrors
 from routeguard.policies.https.serving import BoundHttps
@@ -89,8 +91,11 @@ class FastLane:
         if key in queue:  # it comes a second time while it is served
             return await self._chain(request, handler)
         if (
-            self._scheme_header in asked
-            and self._https is not None
+            self._https is not None
+            and (
+                self._scheme_header in asked
+                or (TARGET_SETS_SCHEME and not request.raw_path.startswith("/"))
+            )
             and self._https.policy.rescheme(request) is not request
         ):
             return await self._chain(request, handler)

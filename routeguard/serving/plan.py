@@ -1,6 +1,6 @@
 """Plans: what is decided once for a route, and the book in which a request finds its own."""
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -9,7 +9,7 @@ from yarl import URL
 
 from routeguard.bounded import Bounded
 from routeguard.policies.order import order_of
-from routeguard.policy import Handler
+from routeguard.policy import Handler, Link
 from routeguard.routes.resolution import Resolution, positions_of, resolve
 from routeguard.routes.scope import SCOPE
 from routeguard.routes.splits import Splits, splits_of
@@ -177,9 +177,8 @@ class PlanBook:
         marks = tuple(one.mark for one in bindings if one.mark is not None)
         beside = [one.beside for one in bindings if one.beside is not None]
         run: Run = HandlerChain(beside).run if beside else _call_handler
-        for one in reversed(bindings):
-            if one.link is not None:
-                run = one.link(run)
+        for link in reversed(_links(bindings)):
+            run = link(run)
         enter = _way_in(run, marks, self)
         bound = tuple(one.target for one in bindings)
         lane = None
@@ -209,6 +208,23 @@ def _route_of(match_info: web.UrlMappingMatchInfo) -> Hashable:
 
 def _call_handler(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
     return state.handler(request)
+
+
+def _links(bindings: Sequence[Binding]) -> list[Link]:
+    """The links of a chain, outermost first."""
+    owner = next((i for i, one in enumerate(bindings) if one.owns_work), -1)
+    links: list[Link] = []
+    inside: list[Link] = []
+    for position, one in enumerate(bindings):
+        halves = one.split() if position < owner else None
+        if halves is not None:
+            links.append(halves[0])
+            inside.append(halves[1])
+        elif one.link is not None:
+            links.append(one.link)
+        if position == owner:
+            links += inside
+    return links
 
 
 def _way_in(run: Run, marks: tuple[StateMark, ...], owner: object) -> Enter:

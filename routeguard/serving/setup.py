@@ -99,10 +99,13 @@ def _install(
             raise ConfigError("routeguard", *faults)
         for position, rule in unmatched_rules(scope):
             logger.warning('rule %d "%s" matches no route', position + 1, rule)
+        shutdown.prepare()
         await dispatcher.start()
 
     async def finish(app: web.Application) -> None:
         await shutdown.finish(app)
+        for service in running.services:
+            await service.stop()
         await dispatcher.stop()
 
     app.on_response_prepare.append(dispatcher.hook.on_response_prepare)

@@ -9,7 +9,7 @@ from aiohttp.http import SERVER_SOFTWARE
 from multidict import CIMultiDict, istr
 
 from routeguard.configuration import Faults, shown
-from routeguard.policies.cors.fields import vary_by
+from routeguard.http import vary_by
 from routeguard.policies.headers.fields import read_fields
 from routeguard.policy import Bound, Place, Policy
 from routeguard.running.state import State, StateMark

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
+from routeguard.finding import Finding, few
 from routeguard.policies.exempt import exempt
 from routeguard.policy import (
     VIEW_ATTRIBUTE,
@@ -18,8 +19,7 @@ from routeguard.policy import (
 from routeguard.routes.handlers import bare_handler, handler_name
 from routeguard.routes.hidden import hidden_policies
 from routeguard.routes.walk import Visit, Walk, method_order
-from routeguard.telling.checks.stated import few, route_place
-from routeguard.telling.finding import Finding
+from routeguard.telling.statements import route_place
 
 __all__ = ["hidden", "misplaced", "overridden", "stated_above_routes", "without_setup"]
 

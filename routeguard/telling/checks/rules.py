@@ -6,6 +6,7 @@ from aiohttp import web
 from yarl import URL
 
 from routeguard.configuration import ConfigError, shown
+from routeguard.finding import Finding, few
 from routeguard.policies.exempt import exempt
 from routeguard.policy import Policy, kind_name, kind_of
 from routeguard.routes.dry_run import resolve_now
@@ -15,8 +16,6 @@ from routeguard.routes.resolution import positions_of
 from routeguard.routes.rules import Pattern, Rule
 from routeguard.routes.scope import Scope, scopes_of
 from routeguard.routes.walk import Visit, Walk, place_of_rule
-from routeguard.telling.checks.stated import few
-from routeguard.telling.finding import Finding
 
 __all__ = ["rules_naming_several", "rules_shadowed", "rules_without_route"]
 

@@ -64,7 +64,7 @@ def test_ignored_findings_do_not_fail(faulty: Path) -> None:
 
     assert (one.returncode, both.returncode) == (1, 0)
     (finding,) = json.loads(both.stdout)["findings"]
-    assert finding.keys() == {"code", "severity", "place", "message", "remedy"}
+    assert finding.keys() == {"code", "severity", "place", "places", "message", "remedy"}
     assert (finding["code"], finding["severity"]) == ("RG303", "warning")
 
 

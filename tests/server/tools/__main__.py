@@ -1,4 +1,4 @@
-"""What a tool sees of every case, in every arrangement, as JSON: `python -m tests.server.tools TOOL`.
+"""What a tool sees of every case, as JSON: `python -m tests.server.tools TOOL`.
 
 It is a process of its own, since some tools change aiohttp for good.
 """

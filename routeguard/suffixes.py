@@ -39,6 +39,7 @@ def registrable(host: str) -> str | None:
 
 def is_loopback(host: str) -> bool:
     """Whether a host, or a pattern of it, is the browser's own (Secure Contexts, section 3.1)."""
+    host = host.removesuffix(".")  # the root's
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

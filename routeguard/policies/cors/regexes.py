@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice, product
 
 from routeguard.origins import serialised
-from routeguard.telling.checks.suffixes import registrable, split_pattern
+from routeguard.suffixes import registrable, split_pattern
 
 __all__ = ["admitted", "loose_parts", "stranger"]
 
@@ -24,7 +24,7 @@ ANCHORS = frozenset(["^", "$", r"\A", r"\Z", r"\b", r"\B"])
 # What is tried for a part that may vary, the most ordinary first.
 FILLINGS = (
     *("www.", "", "a", "1", "443", "com", "net", "io", "de", "aa", "11", "evil", "evil-"),
-    *(".evil.com", "-evil.com", "evil.com"),
+    *(".evil.com", "evil.com", "-evil.com"),
     *("://www.example.com", "://evil.com", "https://www.example.com", "https://evil.com"),
 )
 MOST_TRIED = 500
