@@ -77,7 +77,7 @@ class BoundRateLimit(Bound):
             def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
                 noted = state.noted(self)
                 if isinstance(noted, _PutOff):
-                    state.note(self, ())
+                    state.note(self, None)  # asked once, however often others call inwards
                     return self._count(request, state, noted.found, inner)
                 return inner(request, state)
 
@@ -113,23 +113,21 @@ class BoundRateLimit(Bound):
     ) -> web.StreamResponse:
         key = read_key(await found if isawaitable(found) else found)
         if key is not None:
-            verdict = await self._ask(key)
-            if verdict is not None:
-                wait, counts = verdict
-                state.note(self, counts)
-                if wait:
-                    self._refuse(request, key, wait)
+            wait, counts = await self._ask(key)
+            state.note(self, counts)
+            if wait:
+                self._refuse(request, key, wait)
         return await inner(request, state)
 
-    async def _ask(self, key: str) -> Verdict | None:
-        """The verdict on a request; `None` where nothing counts it."""
+    async def _ask(self, key: str) -> Verdict:
+        """The verdict on a request; without counts where nothing counts it."""
         if self._store is not None:
             future = self._store.ask(self._question, key)
             verdict = None if future is None else await future
             if verdict is not None:
                 return verdict
             if self._policy.on_failure == "allow":
-                return None
+                return 0.0, ()
             if self._policy.on_failure == "refuse":
                 return PROBE_EVERY, ()
         return self._windows.hit(key, self._loop.time())
