@@ -1,5 +1,6 @@
 """Timeout, shield, CORS, error, HTTPS and CSRF policies for each route of an aiohttp app."""
 
+from routeguard.body_timeout import BodyTimeout
 from routeguard.configuration import ConfigError
 from routeguard.finding import Finding
 from routeguard.keys import client_address, header_key
@@ -9,6 +10,7 @@ from routeguard.paths import (
     match_path,
     match_request,
 )
+from routeguard.policies.body.policy import body
 from routeguard.policies.concurrency_limit.policy import concurrency_limit
 from routeguard.policies.concurrency_limit.refused import Overloaded
 from routeguard.policies.cors.policy import cors
@@ -21,17 +23,24 @@ from routeguard.policies.errors.context import (
 from routeguard.policies.errors.policy import errors, get_error_response
 from routeguard.policies.errors.problem import ProblemDetails, problem_details
 from routeguard.policies.exempt import exempt
+from routeguard.policies.headers.policy import headers
+from routeguard.policies.headers.security import security_headers
+from routeguard.policies.hosts import HostRefused, hosts
 from routeguard.policies.https.policy import https
+from routeguard.policies.proxied.policy import proxied
 from routeguard.policies.rate_limit.policy import rate_limit
 from routeguard.policies.rate_limit.refused import RateLimited
 from routeguard.policies.shield.policy import shield
 from routeguard.policies.shield.work import shielded_count
 from routeguard.policies.timeout.policy import deadline, timeout
+from routeguard.policies.until_shutdown.policy import until_shutdown
 from routeguard.policies.use import use
 from routeguard.policy import Place, Policy
 from routeguard.routes.rules import rule
 from routeguard.running.deadlines import HandlerTimeout
+from routeguard.running.events import Event
 from routeguard.serving.setup import setup
+from routeguard.serving.shutdown import shutting_down
 from routeguard.telling.check import check
 from routeguard.telling.explain import Considered, Explanation, PolicyExplanation, explain
 from routeguard.telling.survey import Survey, SurveyedRoute, survey
@@ -39,13 +48,16 @@ from routeguard.telling.survey import Survey, SurveyedRoute, survey
 __all__ = [
     "IDEMPOTENT_METHODS",
     "NON_IDEMPOTENT_METHODS",
+    "BodyTimeout",
     "ConfigError",
     "Considered",
     "CrossOriginRefused",
     "ErrorContext",
+    "Event",
     "Explanation",
     "Finding",
     "HandlerTimeout",
+    "HostRefused",
     "Overloaded",
     "Place",
     "Policy",
@@ -54,6 +66,7 @@ __all__ = [
     "RateLimited",
     "Survey",
     "SurveyedRoute",
+    "body",
     "check",
     "client_address",
     "concurrency_limit",
@@ -67,16 +80,22 @@ __all__ = [
     "explain",
     "get_error_response",
     "header_key",
+    "headers",
+    "hosts",
     "https",
     "match_path",
     "match_request",
     "problem_details",
+    "proxied",
     "rate_limit",
     "rule",
+    "security_headers",
     "setup",
     "shield",
     "shielded_count",
+    "shutting_down",
     "survey",
     "timeout",
+    "until_shutdown",
     "use",
 ]

@@ -8,7 +8,7 @@ since aiohttp asks `issubclass` of it: its policies stand in an attribute of the
 import functools
 import inspect
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast, final
@@ -90,9 +90,9 @@ class Policy:
     the alphabetical order of their names. With `innermost = True` they nest inside `shield`, right
     around the handler's work.
 
-    The names `bind`, `handle`, `mark`, `start`, `stop`, `covers`, `explain`, `findings`,
-    `finding_codes`, `names_kind`, `on_every_route`, `adds_up`, `distinct` and `innermost` are
-    the base class's: no field of a kind may be called so.
+    The names `bind`, `handle`, `mark`, `start`, `stop`, `covers`, `conflict`, `explain`,
+    `findings`, `finding_codes`, `names_kind`, `on_every_route`, `adds_up`, `distinct` and
+    `innermost` are the base class's: no field of a kind may be called so.
     """
 
     __slots__ = ()
@@ -214,6 +214,17 @@ class Policy:
         """What a kind of the library does on every route with a method, stated there or not."""
         return None
 
+    def conflict(self, other: "Policy") -> str | None:
+        """Why this value and another of a kind that adds up cannot stand in one list.
+
+        Args:
+            other: a value of the same kind, in the same rule or among the same fallbacks.
+
+        Returns:
+            What is wrong with both, for an error message; `None` where nothing is.
+        """
+        return None
+
     def names_kind(self) -> bool:
         """Whether this very value stands for its whole kind, as in `exempt(shield)`."""
         return False
@@ -258,8 +269,27 @@ class Bound:
         """What writes on responses that leave; `None` where nothing does."""
         return None
 
+    def refuses_body(self, request: web.Request) -> bool:
+        """Whether `Expect: 100-continue` is not to be answered with a 100.
+
+        aiohttp answers it before any middleware is asked. The policy is asked again, as part of
+        the chain, and refuses the request there.
+        """
+        return False
+
     def beside_handler(self) -> tuple[Middleware, web.Application] | None:
         """A middleware to run inside the application's own, and the application that stated it."""
+        return None
+
+    def join(self, farther: "Sequence[Bound]") -> "Bound | None":
+        """One object in place of this statement and all farther ones of a kind that adds up.
+
+        Args:
+            farther: the other statements that apply, nearest first.
+
+        Returns:
+            The object; `None` where each statement stands by itself.
+        """
         return None
 
     async def start(self) -> None:

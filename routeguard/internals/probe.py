@@ -13,7 +13,9 @@ import aiohttp
 from aiohttp import StreamReader, web
 from aiohttp.http import StreamWriter
 
-from routeguard.internals.reader import GuardedReader, is_waiting_for_body, limit_body
+from routeguard.internals.bodies import is_waiting_for_body, limit_body
+from routeguard.internals.expect import DEFAULT
+from routeguard.internals.reader import GuardedReader
 from routeguard.internals.request import GuardedRequest, change_request
 from routeguard.internals.writer import DetachedError, GuardedWriter, guard_writer
 
@@ -48,6 +50,8 @@ async def probe(app: web.Application) -> list[str]:
         What is not as it must be, one sentence each; nothing, where all is well.
     """
     faults = [*_missing(), *_not_exchangeable()] or await _rehearse(app)
+    if DEFAULT is None:
+        faults.append("aiohttp.web_urldispatcher has no _default_expect_handler")
     return [f"aiohttp {aiohttp.__version__}: {fault}" for fault in faults]
 
 

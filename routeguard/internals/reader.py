@@ -5,97 +5,34 @@ has not arrived by then fails. When a connection is lost, and after every answer
 exception on the reader. What tells a whole body from a truncated one is whether the reader had
 reached its end.
 
-Under `body`, the reader counts what arrives and how long anybody waits for it. A body that fails
-is never seen to end: each way of reading comes to `_wait` or `_read_nowait`, and both raise.
+Under `body`, the reader counts what arrives and how long anybody waits for it. A body that has
+failed is never seen to end: each way of reading comes to `_wait` or `_read_nowait`, and both ask
+the state, which raises.
 """
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
+import math
 
 from aiohttp import StreamReader, web
-from aiohttp.helpers import TimerNoop
+from aiohttp.http_exceptions import HttpProcessingError
 
-from routeguard.body_timeout import BodyTimeout
-from routeguard.internals.request import (
-    UnguardedError,
-    close_files,
-    guard_request,
-    hold_files,
-    is_served,
+from routeguard.internals.body_state import (
+    ANSWERED,
+    SHUTTING_DOWN,
+    BodyFailure,
+    BodyState,
+    lost,
+    malformed,
+    too_large,
 )
-from routeguard.internals.writer import check_writer
+from routeguard.internals.tap import ParserTap
 
-__all__ = [
-    "READ_AT_ONCE",
-    "GuardedReader",
-    "abandon_body",
-    "close_files",
-    "guard_body",
-    "is_waiting_for_body",
-    "keep_body",
-    "limit_body",
-]
+__all__ = ["READ_AT_ONCE", "GuardedReader", "is_awaited"]
 
 READ_AT_ONCE = 2**20
 """Bytes: the most that is unpacked at one go, and half of what is read ahead of the handler."""
 
 _NOT_GIVEN = BaseException("no cause given")
-
-
-class BodyState(TimerNoop):
-    """What is known of one body; it stands where aiohttp's client, not its server, has a timer.
-
-    The reader has no other place for it: its class has slots, and an exchanged class can add none.
-    """
-
-    __slots__ = (
-        "connection",
-        "ended",
-        "failure",
-        "heard",
-        "idle",
-        "keeps",
-        "max_size",
-        "timer",
-        "told",
-        "total",
-        "waited",
-    )
-
-    def __init__(self) -> None:
-        self.keeps: bool = False
-        """Whether a whole body stays readable after its connection has gone."""
-        self.max_size: int | None = None
-        self.idle: float | None = None
-        self.total: float | None = None
-        self.waited: float = 0.0
-        """Seconds that were spent in waits that are over."""
-        self.heard: float = 0.0
-        """When the client was heard of last, by the loop's clock."""
-        self.timer: asyncio.TimerHandle | None = None
-        self.connection: asyncio.Task[None] | None = None
-        """The connection's own task, which reads what is left once the request is answered."""
-        self.failure: Callable[[], Exception] | None = None
-        """Makes the exception for whoever reads a body that has failed: a new one each time, as
-        one that is kept and raised holds the request in a cycle."""
-        self.told: bool = False
-        """Whether somebody who read has been told of the failure."""
-        self.ended: bool = False
-        """Whether the end of a body that has failed has arrived, or nobody waits for it."""
-
-    def assert_timeout(self) -> None:
-        """Raises where the body has failed; aiohttp's reader asks before it hands out data."""
-        if self.failure is not None:
-            self.told = True
-            raise self.failure()
-
-    def due(self, began: float) -> float:
-        """When a wait that began then has lasted too long, by the loop's clock."""
-        return min(
-            began + self.total - self.waited if self.total is not None else float("inf"),
-            self.heard + self.idle if self.idle is not None else float("inf"),
-        )
 
 
 class GuardedReader(StreamReader):
@@ -104,6 +41,7 @@ class GuardedReader(StreamReader):
     __slots__ = ()
 
     _timer: BodyState
+    _protocol: web.RequestHandler
 
     @property
     def state(self) -> BodyState:
@@ -114,12 +52,39 @@ class GuardedReader(StreamReader):
         """Begins: aiohttp has made this reader, and may have fed it already."""
         self._timer = BodyState()
 
-    def fail(self, failure: Callable[[], Exception]) -> None:
-        """From here on, whoever reads fails, and what arrives is thrown away.
+    def limit(
+        self,
+        max_size: int | None,
+        idle: float | None,
+        total: float | None,
+        *,
+        is_compressed: bool,
+        connection: "asyncio.Task[None]",
+    ) -> None:
+        """Bounds size and time; fails at once where the size has been passed already.
 
         Args:
-            failure: makes the exception for the one who reads.
+            max_size: bytes, unpacked.
+            idle: seconds that one wait for more may last.
+            total: seconds that all waits may last together.
+            is_compressed: whether aiohttp unpacks the body.
+            connection: the connection's own task.
         """
+        state = self._timer
+        state.max_size, state.idle, state.total = max_size, idle, total
+        state.is_compressed = is_compressed
+        state.connection = connection
+        if max_size is not None and self.total_bytes > max_size:
+            self.fail(too_large(max_size, self.total_bytes))
+        elif not self._eof and state.tap is None:
+            state.tap = ParserTap(self._protocol, self._hear, self._tell)
+
+    def refuse(self, size: int) -> None:
+        """Fails a body that will be too large by its own account."""
+        self.fail(too_large(self._timer.max_size or 0, size))
+
+    def fail(self, failure: BodyFailure) -> None:
+        """From here on, whoever reads fails, and what arrives is thrown away."""
         state = self._timer
         if state.failure is not None:
             return
@@ -131,23 +96,10 @@ class GuardedReader(StreamReader):
         self._size = 0
         if self._http_chunk_splits is not None:
             self._http_chunk_splits.clear()
+        self._remove_tap()
         for waiter in (self._waiter, self._eof_waiter):
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)  # the one who waits finds out what has happened
-
-    def limit(
-        self,
-        max_size: int | None,
-        idle: float | None,
-        total: float | None,
-        connection: "asyncio.Task[None]",
-    ) -> None:
-        """Bounds size and time; fails at once where the size has been passed already."""
-        state = self._timer
-        state.max_size, state.idle, state.total = max_size, idle, total
-        state.connection = connection
-        if max_size is not None and self.total_bytes > max_size:
-            self.fail(partial(_too_large, max_size, self.total_bytes))
 
     def abandon(self) -> None:
         """Fails what has not arrived, and lets the connection go on to the next request.
@@ -158,34 +110,45 @@ class GuardedReader(StreamReader):
         """
         if self._eof:
             return
-        self.fail(_abandoned)
+        self.fail(ANSWERED)
         self._timer.ended = True
         self._protocol.resume_reading()  # a full buffer would have held the connection up
 
-    def is_awaited(self) -> bool:
-        """Whether somebody waits for more right now."""
-        return any(
-            waiter is not None and not waiter.done() for waiter in (self._waiter, self._eof_waiter)
-        )
+    def lose(self) -> None:
+        """Fails what has not arrived: aiohttp throws all further input away."""
+        if not self._eof:
+            self.fail(SHUTTING_DOWN)
+            self._timer.ended = True
 
     # What the parser calls.
 
     def feed_data(self, data: bytes, size: int = 0) -> bool:
         state = self._timer
-        if state.failure is not None:
-            return False
-        if state.idle is not None:
-            state.heard = self._loop.time()
         if state.max_size is not None and self.total_bytes + len(data) > state.max_size:
-            self.fail(partial(_too_large, state.max_size, self.total_bytes + len(data)))
+            self.fail(too_large(state.max_size, self.total_bytes + len(data)))
+            if state.is_compressed and not state.ended:
+                self._stop_unpacking()
+            return False
+        if state.failure is not None:
+            self.total_bytes += len(data)
             return False
         return super().feed_data(data, size)
+
+    def _stop_unpacking(self) -> None:
+        """Has the connection throw away what else arrives, instead of unpacking all of it.
+
+        The end of the body will not be seen, so the connection can serve no other request.
+        """
+        self._protocol.pause_reading()  # which ends the parser's loop over what it holds
+        self._protocol.close()
 
     def feed_eof(self) -> None:
         super().feed_eof()
         if self._timer.failure is not None:
             self._eof = False
             self._timer.ended = True
+        else:
+            self._remove_tap()
 
     def begin_http_chunk_receiving(self) -> None:
         if self._timer.failure is None:
@@ -199,10 +162,34 @@ class GuardedReader(StreamReader):
         state = self._timer
         if state.failure is not None or (state.keeps and self._eof):
             return
+        if state.connection is not None:
+            if isinstance(exc, web.RequestPayloadError | HttpProcessingError):
+                self.fail(malformed(exc))
+                return
+            if isinstance(exc, OSError):
+                self.fail(lost(exc))
+                return
         if exc_cause is _NOT_GIVEN:
             super().set_exception(exc)
         else:
             super().set_exception(exc, exc_cause)
+
+    # What the tap calls.
+
+    def _hear(self) -> None:
+        state = self._timer
+        if state.timer is not None:
+            state.heard = self._loop.time()
+
+    def _tell(self, error: Exception) -> None:
+        if not self._eof:
+            self.fail(malformed(error))
+
+    def _remove_tap(self) -> None:
+        state = self._timer
+        if state.tap is not None:
+            state.tap.remove()
+            state.tap = None
 
     # What the connection calls.
 
@@ -211,19 +198,35 @@ class GuardedReader(StreamReader):
 
     async def readany(self) -> bytes:
         state = self._timer
-        if state.failure is not None and asyncio.current_task() is state.connection:
+        if state.connection is not None and asyncio.current_task() is state.connection:
             await self._throw_away()
             return b""
         return await super().readany()
 
     async def _throw_away(self) -> None:
-        """Waits for the end of a body that has failed, for the connection, which lingers."""
+        """Waits for the end of the body, for the connection, which has answered and lingers."""
+        state = self._timer
+        self.fail(ANSWERED)
         if not self._protocol.connected:
-            self._timer.ended = True
+            state.ended = True
+        if not state.ended:
+            self._protocol.resume_reading()
+        if state.ended:
             return
-        self._protocol.resume_reading()
-        if not self._timer.ended:
+        patience = None if state.failure is None else state.failure.patience
+        timer = None if patience is None else self._loop.call_later(patience, self._give_up)
+        try:
             await super()._wait("readany")
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _give_up(self) -> None:
+        """The end of the body is waited for no longer; the connection closes without it."""
+        self._timer.ended = True
+        self._protocol.close()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     # What readers call.
 
@@ -233,141 +236,48 @@ class GuardedReader(StreamReader):
 
     async def wait_eof(self) -> None:
         self._timer.assert_timeout()
-        began = self._start_waiting()
+        self._start_waiting()
         try:
             await super().wait_eof()
         finally:
-            self._stop_waiting(began)
+            self._stop_waiting()
         self._timer.assert_timeout()
 
     async def _wait(self, func_name: str) -> None:
         self._timer.assert_timeout()
-        began = self._start_waiting()
+        self._start_waiting()
         try:
             await super()._wait(func_name)
         finally:
-            self._stop_waiting(began)
+            self._stop_waiting()
         self._timer.assert_timeout()
 
-    def _start_waiting(self) -> float:
+    def _start_waiting(self) -> None:
         state = self._timer
-        if state.idle is None and state.total is None:
-            return 0.0
-        began = state.heard = self._loop.time()
-        state.timer = self._loop.call_at(state.due(began), self._ring, began)
-        return began
+        state.began = state.heard = self._loop.time()
+        if (due := state.due()) < math.inf:
+            state.timer = self._loop.call_at(due, self._ring)
 
-    def _stop_waiting(self, began: float) -> None:
+    def _stop_waiting(self) -> None:
         state = self._timer
         if state.timer is not None:
             state.timer.cancel()
             state.timer = None
-            state.waited += self._loop.time() - began
+            state.waited += self._loop.time() - state.began
 
-    def _ring(self, began: float) -> None:
+    def _ring(self) -> None:
         state = self._timer
         now = self._loop.time()
-        due = state.due(began)
-        if due > now:
-            state.timer = self._loop.call_at(due, self._ring, began)
-        elif self.is_awaited():
-            total = state.total
-            if total is not None and state.waited + now - began >= total:
-                self.fail(partial(BodyTimeout, total, "total"))
-            elif state.idle is not None:
-                self.fail(partial(BodyTimeout, state.idle, "idle"))
+        if self._protocol._reading_paused:
+            # It is not the client that lets somebody wait for the end, but a full buffer.
+            state.began = state.heard = now
+        if (due := state.due()) > now:
+            state.timer = self._loop.call_at(due, self._ring)
+        elif is_awaited(self):
+            self.fail(state.passed(now))
 
 
-def guard_body(request: web.BaseRequest) -> GuardedReader | None:
-    """Exchanges the class of the reader that aiohttp made for the body of a request.
-
-    Args:
-        request: the request.
-
-    Returns:
-        The reader; `None` for a request without a body, or one that a test has mocked.
-
-    Raises:
-        UnguardedError: the server made a reader of another class.
-    """
-    body = request.content
-    if isinstance(body, GuardedReader):
-        return body
-    if type(body) is StreamReader:
-        # The one way in: aiohttp made it, and its methods cannot be replaced.
-        body.__class__ = GuardedReader
-        assert isinstance(body, GuardedReader)
-        body.guard()
-        return body
-    if request.body_exists and is_served(request):
-        raise UnguardedError(body, "the body of a request is read by")
-    return None
-
-
-def keep_body(request: web.Request) -> None:
-    """Makes the body of a request survive its connection, if it arrives in full.
-
-    Raises:
-        UnguardedError: the server made a reader or writer of another class.
-    """
-    check_writer(request)
-    body = guard_body(request)
-    if body is not None:
-        body.state.keeps = True
-        if request.content_type == "multipart/form-data":
-            guard_request(request)
-
-
-def abandon_body(request: web.Request) -> None:
-    """Shielded work goes on alone: keeps what it has of the body, and fails the rest of it."""
-    hold_files(request)
-    body = request.content
-    if isinstance(body, GuardedReader):
-        body.abandon()
-
-
-def limit_body(
-    request: web.Request,
-    *,
-    max_size: int | None = None,
-    idle: float | None = None,
-    total: float | None = None,
-) -> GuardedReader | None:
-    """Bounds the body of a request.
-
-    Args:
-        request: the request.
-        max_size: bytes, decoded; passed, whoever reads gets `HTTPRequestEntityTooLarge`.
-        idle: seconds that one wait for more may last; passed, whoever reads gets `BodyTimeout`.
-        total: seconds that all waits may last together; passed, the same.
-
-    Returns:
-        The reader; `None` for a request without a body.
-
-    Raises:
-        UnguardedError: the server made a reader of another class.
-    """
-    body = guard_body(request)
-    if body is not None:
-        body.limit(max_size, idle, total, request.task)
-    return body
-
-
-def is_waiting_for_body(request: web.BaseRequest) -> bool:
-    """Whether somebody waits for more of the body right now.
-
-    Args:
-        request: the request, of which no policy need have guarded the body.
-    """
-    body = request.content
-    if type(body) is StreamReader:
-        return GuardedReader.is_awaited(body)  # type: ignore[arg-type]
-    return isinstance(body, GuardedReader) and body.is_awaited()
-
-
-def _too_large(max_size: int, size: int) -> web.HTTPRequestEntityTooLarge:
-    return web.HTTPRequestEntityTooLarge(max_size, size)
-
-
-def _abandoned() -> ConnectionResetError:
-    return ConnectionResetError("the request was answered before its body came")
+def is_awaited(body: StreamReader) -> bool:
+    """Whether somebody waits for more of a body right now, guarded or not."""
+    waiters = (getattr(body, "_waiter", None), getattr(body, "_eof_waiter", None))
+    return any(waiter is not None and not waiter.done() for waiter in waiters)

@@ -2,18 +2,25 @@
 
 from typing import TypedDict, TypeGuard
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from yarl import URL
 
 __all__ = [
     "GuardedRequest",
     "UnguardedError",
     "change_request",
+    "close_after_answer",
     "close_files",
     "guard_request",
     "hold_files",
     "is_served",
+    "length_of_body",
+    "set_client_max_size",
 ]
+
+
+REFUSED_AT_THE_LIMIT: int = 0 if hasattr(StreamReader, "set_read_chunk_size") else 1
+"""Bytes: aiohttp before 3.14 refuses a body that is exactly as large as it may be."""
 
 
 class UnguardedError(RuntimeError):
@@ -140,6 +147,33 @@ def _change(request: web.Request, changes: _Changes) -> None:
             encoded=True,
         )
     cache["url"] = url
+
+
+def set_client_max_size(request: web.Request, max_size: int) -> None:
+    """Sets what aiohttp itself takes for too large, which is not to refuse what the reader lets by.
+
+    Args:
+        request: the request, of whatever class.
+        max_size: bytes, unpacked.
+    """
+    request._client_max_size = max(max_size, 1) + REFUSED_AT_THE_LIMIT
+
+
+def length_of_body(request: web.Request) -> int | None:
+    """How many bytes a handler would read, by `Content-Length`; `None` where that does not tell."""
+    return request.content_length if request._message.compression is None else None
+
+
+def close_after_answer(request: web.BaseRequest) -> None:
+    """Has the connection close after the answer, which will say so.
+
+    Args:
+        request: the request, or a clone of the one that aiohttp is going to answer.
+    """
+    answered = getattr(request.protocol, "_current_request", None)
+    for one in (request, answered):
+        if isinstance(one, web.BaseRequest):
+            one._cache["keep_alive"] = False
 
 
 def is_served(request: web.BaseRequest) -> bool:

@@ -15,6 +15,7 @@ from routeguard.origin_findings import TRUST_CODES, plain_http, public_suffixes
 from routeguard.origins import OriginSet, is_of_host, read_origin, serialised
 from routeguard.policy import Bound, Place, Policy
 from routeguard.quoting import quoted
+from routeguard.running.proxies import asked_authority
 from routeguard.running.state import Run, State
 from routeguard.websocket import is_websocket_handshake
 
@@ -169,5 +170,5 @@ class BoundCsrf(Bound):
 
 
 def _is_own_host(origin: str, request: web.BaseRequest) -> bool:
-    hosts = request.headers.getall("Host", ())
-    return len(hosts) == 1 and is_of_host(origin, hosts[0])
+    asked = asked_authority(request)
+    return asked is not None and is_of_host(origin, str(asked))

@@ -51,6 +51,13 @@ class Decision:
     exempted: Statement | None = None
 
     @property
+    def nearest_first(self) -> tuple[Statement, ...]:
+        """The statements that apply, the one that is nearest to the handler first."""
+        return tuple(
+            one for one in self.considered if any(one is winner for winner in self.winners)
+        )
+
+    @property
     def policy(self) -> Policy | None:
         """The policy that applies, of a kind of which one does."""
         return self.winners[0].policy if self.winners else None
@@ -220,10 +227,10 @@ def _nearest(kind: type[Policy], statements: list[Statement]) -> Decision:
 
 
 def _added_up(kind: type[Policy], levels: list[Level]) -> Decision:
-    """All statements that no nearer `exempt` takes out; each once, at its outermost place.
+    """All statements that no nearer `exempt` takes out.
 
-    Equal values are one statement, of most kinds. Values are compared, not hashed: a middleware
-    may be an object without a hash.
+    Of most kinds equal values count once, at the outermost place. Values are compared, not
+    hashed: a middleware may be an object without a hash.
     """
     considered: list[Statement] = []
     kept: list[list[Statement]] = []
@@ -249,6 +256,6 @@ def _added_up(kind: type[Policy], levels: list[Level]) -> Decision:
     winners: list[Statement] = []
     for level_kept in reversed(kept):
         for one in level_kept:
-            if not kind.distinct or all(one.policy != other.policy for other in winners):
+            if not kind.distinct or all(one.policy != winner.policy for winner in winners):
                 winners.append(one)
     return Decision(kind, tuple(winners), tuple(considered), last_word)

@@ -107,7 +107,7 @@ def rule(
 
 def check_policies(policies: Sequence[object], faults: Faults) -> None:
     """Notes what is no policy, and what is said twice, among policies given together."""
-    seen: dict[type[Policy], Policy] = {}
+    seen: dict[type[Policy], list[Policy]] = {}
     for policy in policies:
         if isinstance(policy, type) and issubclass(policy, Policy):
             name = kind_name(policy)
@@ -117,12 +117,16 @@ def check_policies(policies: Sequence[object], faults: Faults) -> None:
         else:
             kinds = policy.kinds if isinstance(policy, exempt) else {kind_of(type(policy))}
             for kind in sorted(kinds, key=kind_name):
-                if kind in seen and not kind.adds_up:
+                stated = seen.setdefault(kind, [])
+                if stated and not kind.adds_up:
                     faults.add(
-                        f"{kind_name(kind)} is stated twice, by {seen[kind]!r} and {policy!r}: "
+                        f"{kind_name(kind)} is stated twice, by {stated[-1]!r} and {policy!r}: "
                         f"keep one"
                     )
-                seen[kind] = policy
+                for other in stated if kind.adds_up else ():
+                    if (both := policy.conflict(other)) is not None:
+                        faults.add(f"{other!r} and {policy!r} {both}")
+                stated.append(policy)
 
 
 def _parse(

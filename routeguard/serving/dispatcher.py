@@ -4,7 +4,8 @@ from collections.abc import Awaitable
 
 from aiohttp import web
 
-from routeguard.policy import Handler
+from routeguard.internals.expect import answer_expectation, expect_by
+from routeguard.policy import Bound, Handler
 from routeguard.routes.statements import stated_in
 from routeguard.running.application import RUNNING, Running
 from routeguard.serving.bindings import Bindings
@@ -45,11 +46,19 @@ class Dispatcher:
             if inner is not None and inner is not self.running:
                 inner.part_of = self.running
             self.bindings.target_of(statement)
+        expect_by(self.expect, self.running.app.router)
         await self.bindings.start()
 
     async def stop(self) -> None:
         """Ends a run."""
         await self.bindings.stop()
+
+    async def expect(self, request: web.Request) -> web.StreamResponse | None:
+        """Answers `Expect` in place of aiohttp's own handler, where a route has no other."""
+        plan = self.plans.find(request.match_info, request.method, request.rel_url)
+        if any(isinstance(one, Bound) and one.refuses_body(request) for one in plan.bound):
+            return None
+        return await answer_expectation(request)
 
     @web.middleware
     def handle(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:

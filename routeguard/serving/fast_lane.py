@@ -14,7 +14,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import web
 from multidict import istr
 
-from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN, VARY
+from routeguard.authorities import TARGET_SETS_SCHEME
+from routeguard.http import VARY
+from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN
 from routeguard.policies.cors.serving import BoundCors
 from routeguard.policies.errors.serving import BoundErrors
 from routeguard.policies.https.serving import BoundHttps
@@ -23,7 +25,7 @@ from routeguard.policy import Guarded, Handler
 from routeguard.running.application import Running
 from routeguard.running.deadlines import Clock, Deadline
 from routeguard.running.started import pass_on
-from routeguard.running.state import MARKED, STATE, State, StateMark, state_of
+from routeguard.running.state import MARKED, State, StateMark, keep_state, state_of
 
 __all__ = ["FastLane", "find_lane"]
 
@@ -84,8 +86,11 @@ class FastLane:
         if key in queue:  # it comes a second time while it is served
             return await self._chain(request, handler)
         if (
-            self._scheme_header in asked
-            and self._https is not None
+            self._https is not None
+            and (
+                self._scheme_header in asked
+                or (TARGET_SETS_SCHEME and not request.raw_path.startswith("/"))
+            )
             and self._https.policy.rescheme(request) is not request
         ):
             return await self._chain(request, handler)
@@ -134,7 +139,7 @@ class FastLane:
         state = state_of(request)
         if state is None:
             match_info = request.match_info
-            state = request[STATE] = State(match_info.handler, self._marks, self._owner)
+            state = keep_state(request, State(match_info.handler, self._marks, self._owner))
             deadline = self._clock.deadline_of(id(match_info))
             if deadline is not None:
                 state.deadline = deadline

@@ -15,8 +15,8 @@ from routeguard.routes.scope import SCOPE
 from routeguard.routes.splits import Splits, splits_of
 from routeguard.running.application import Running
 from routeguard.running.started import pass_on
-from routeguard.running.state import STATE, Run, State, StateMark
-from routeguard.serving.bindings import Binding, Bindings
+from routeguard.running.state import Run, State, StateMark, keep_state
+from routeguard.serving.bindings import Binding, Bindings, joined
 from routeguard.serving.fast_lane import FastLane, find_lane
 from routeguard.serving.handler_chain import HandlerChain
 from routeguard.serving.unrouted_preflights import UnroutedMatch
@@ -160,7 +160,7 @@ class PlanBook:
             alike = (alike, _route_of(match_info))  # each route has a chain of its own
         plan = self._alike.get(alike)
         if plan is None:
-            plan = self._make(bindings, is_root=match_info.apps[0] is self._app)
+            plan = self._make(joined(bindings), is_root=match_info.apps[0] is self._app)
             self._alike.put(alike, plan)
         return plan
 
@@ -170,7 +170,7 @@ class PlanBook:
             found.append(self._bindings.of_kind(kind, method))
             decision = resolution.decisions.get(kind)
             if decision is not None:
-                found += [self._bindings.of_statement(one, method) for one in decision.winners]
+                found += self._bindings.of_decision(decision, method)
         return [one for one in found if one is not None]
 
     def _make(self, bindings: list[Binding], *, is_root: bool) -> Plan:
@@ -237,7 +237,7 @@ def _way_in(run: Run, marks: tuple[StateMark, ...], owner: object) -> Enter:
 
     def enter(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
         state = State(handler, marks, owner)
-        request[STATE] = state
+        keep_state(request, state)
         return guarded(request, state)
 
     return enter

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from routeguard.running.state import MARKED, STATE, State, state_of
+from routeguard.running.state import MARKED, State, keep_state, state_of
 from routeguard.serving.fast_lane import FastLane
 from routeguard.serving.plan import PlanBook
 
@@ -51,8 +51,7 @@ class ResponseHook:
             return plan.lane.state_of(request)
         if not plan.marks:
             return None
-        state = request[STATE] = State(request.match_info.handler, plan.marks, self.plans)
-        return state
+        return keep_state(request, State(request.match_info.handler, plan.marks, self.plans))
 
 
 def is_marked(request: web.Request, response: web.Response) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from yarl import URL
 
-from routeguard.policies.https.forwarded import QUOTED, TOKEN
+from routeguard.forwarded import QUOTED, TOKEN
 from routeguard.routes.dry_run import Asked
 
 __all__ = ["StandIn"]
@@ -37,7 +37,12 @@ class StandIn(Asked):
                     elements[-1][found["name"].lower()] = value
         return tuple(elements)
 
+    def get(self, key: object, default: object = None) -> object:
+        """What middlewares have stored on the request: nothing."""
+        return default
+
     def __getattr__(self, name: str) -> Any:
-        if name != "missed":
+        # Python itself looks for special names, for example to suggest another in a traceback.
+        if name != "missed" and not name.startswith("__"):
             self.missed = name
         raise AttributeError(f"explain has no request, and so no request.{name}")

@@ -17,6 +17,7 @@ from yarl import URL
 from routeguard.asking import Asked, Stated
 from routeguard.configuration import Faults, shown
 from routeguard.finding import Finding
+from routeguard.http import vary_by
 from routeguard.origin_findings import TRUST_CODES
 from routeguard.origins import OriginSet, read_origin, serialised
 from routeguard.policies.cors import telling
@@ -30,7 +31,6 @@ from routeguard.policies.cors.fields import (
     read_headers,
     read_methods,
     remove_cors_headers,
-    vary_by,
 )
 from routeguard.policies.cors.serving import AnswersPreflights, BoundCors
 from routeguard.policy import Place, Policy

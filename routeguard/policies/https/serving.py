@@ -1,11 +1,14 @@
-"""What `https` does to a request: sets its scheme, demands HTTPS, writes HSTS."""
+"""What `https` does to a request: sets its scheme, demands HTTPS, writes HSTS and `Vary`."""
 
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from routeguard.authorities import connection_scheme
+from routeguard.http import vary_by
 from routeguard.policy import Bound
+from routeguard.running.proxies import proxied_of
 from routeguard.running.state import Run, State, StateMark, run_on_clone
 
 if TYPE_CHECKING:
@@ -25,24 +28,38 @@ class BoundHttps(Bound):
     def link(self, inner: Run) -> Run:
         """The chain's link: what is inside sees the scheme that the client used."""
         policy = self.policy
-        concerns, redirect = policy.concerns, policy.redirect
+        demands = policy.redirect is not False
 
         def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
-            if not concerns(request):
-                return inner(request, state)
-            seen = policy.rescheme(request)
-            if redirect and not seen.secure:
+            seen = request if proxied_of(state) is not None else policy.rescheme(request)
+            if demands and not seen.secure:
                 policy.demand(seen)
             if seen is request:
                 return inner(request, state)
+            state.note(self, seen.scheme)
             return run_on_clone(inner, seen, request, state)
 
         return run
 
     def marks(self) -> StateMark | None:
-        """Writes `Strict-Transport-Security`, where it is to be written."""
-        return self._mark if self.policy.hsts is not None else None
+        """Writes `Strict-Transport-Security`, and `Vary` where answers depend on the scheme."""
+        policy = self.policy
+        return None if policy.redirect is False and policy.hsts is None else self._mark
 
     def _mark(self, request: web.Request, response: web.StreamResponse, state: State) -> None:
-        secure = request.secure or self.policy.is_secure(request)
-        self.policy.write_hsts(response.headers, secure=secure)
+        proxied = proxied_of(state)
+        names = self.policy.names if proxied is None else proxied.headers
+        vary_by(response.headers, *names)
+        if self.policy.hsts is not None:
+            secure = self._scheme(request, state) == "https"
+            self.policy.write_hsts(response.headers, secure=secure)
+
+    def _scheme(self, request: web.Request, state: State) -> str:
+        """The scheme that the client used, also where no middleware has seen the request."""
+        noted = state.noted(self)
+        if isinstance(noted, str):
+            return noted
+        proxied = proxied_of(state)
+        if proxied is not None:
+            return proxied.scheme or request.scheme
+        return self.policy.reported(request) or connection_scheme(request)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from routeguard.asking import Asked, Stated
 from routeguard.finding import Finding, few
+from routeguard.policies.https.decision import reported_scheme
 
 if TYPE_CHECKING:
     from routeguard.policies.https.policy import https
@@ -14,7 +15,7 @@ __all__ = ["findings", "rows"]
 
 def rows(policy: "https", asked: Asked) -> Iterator[tuple[str, str]]:
     """The scheme that the application would see."""
-    if policy.matching_header(asked.request) is None:
+    if reported_scheme(asked.request.headers, policy.match_headers) != "https":
         refused = ", which is redirected or refused" if policy.redirect else ""
         yield "scheme", f"http{refused}"
     else:

@@ -8,7 +8,9 @@ from typing import TypeAlias
 from aiohttp import web
 
 from routeguard.configuration import ConfigError
-from routeguard.internals.reader import abandon_body, close_files, keep_body
+from routeguard.internals.bodies import abandon_body, keep_body, lose_body
+from routeguard.internals.connection import forget_cancelled_drain
+from routeguard.internals.request import close_files
 from routeguard.internals.writer import DetachedError, guard_writer, is_own_connection
 from routeguard.quoting import quoted
 from routeguard.running.application import RUNNING, Running, Service
@@ -46,7 +48,8 @@ class _Job:
         self.request = request
         self.state = state
         self.started = started
-        self.given_up = False
+        self.given_up: float | None = None
+        """When it was cancelled at shutdown, by the loop's clock."""
         self.waiter: asyncio.Future[None] | None = waiter
         """What the request's own task waits for; `None` once it has stopped waiting."""
         self.task: asyncio.Task[Outcome] | None = None
@@ -61,6 +64,7 @@ class ShieldedWork(Service):
     def __init__(self, running: Running) -> None:
         super().__init__(running)
         self._jobs: dict[asyncio.Task[Outcome], _Job] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -74,6 +78,7 @@ class ShieldedWork(Service):
         """
         loop = self.running.loop or asyncio.get_running_loop()
         keep_body(request)
+        state.shielded = True
         waiter = loop.create_future()
         job = _Job(request, state, loop.time(), waiter)
         context = contextvars.copy_context()
@@ -85,6 +90,8 @@ class ShieldedWork(Service):
         task = job.task = loop.create_task(work, context=context)
         self._jobs[task] = job
         task.add_done_callback(self._finished)
+        if self.running.shutting_down:
+            self._began_late(job)
         try:
             await waiter
         except asyncio.CancelledError:
@@ -120,28 +127,53 @@ class ShieldedWork(Service):
         elif not waiter.done():
             waiter.set_result(None)
 
+    def begin_shutdown(self) -> None:
+        """Starts the time of the drain, and fails bodies that can no longer arrive."""
+        until = self.running.drain_until
+        assert until is not None
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_at(until, self._give_up)
+        for job in self._jobs.values():
+            lose_body(job.request)
+
+    def _began_late(self, job: _Job) -> None:
+        """Work that begins during the shutdown has no more time than other work."""
+        lose_body(job.request)
+        loop, until = asyncio.get_running_loop(), self.running.drain_until
+        if until is not None and until <= loop.time():
+            loop.call_soon(self._give_up)
+
     async def drain(self, until: float) -> None:
         """Waits for all work; cancels what is not done in time, and names it in the log.
 
-        Args:
-            until: when the waiting ends, by the event loop's clock.
+        Where the wait itself is cancelled, as by a second signal, the work's time is up.
         """
         loop = asyncio.get_running_loop()
-        while self._jobs and (left := until - loop.time()) > 0:
-            await asyncio.wait(list(self._jobs), timeout=left)
-        given_up = [job for job in self._jobs.values() if not job.given_up]
-        for job in given_up:
-            job.given_up = True
-            age = loop.time() - job.started
-            logger.error("shielded %s given up at shutdown after %.1f s", job, age)
-            if job.task is not None:
-                job.task.cancel()
-        if given_up:
-            cancelled = [job.task for job in given_up if job.task is not None]
-            await asyncio.wait(cancelled, timeout=CANCEL_GRACE)
-        for job in given_up:
-            if job.task in self._jobs:
+        try:
+            while self._jobs and (left := until - loop.time()) > 0:
+                await asyncio.wait(list(self._jobs), timeout=left)
+        finally:
+            self._give_up()
+            if self._jobs:
+                latest = max(job.given_up or 0.0 for job in self._jobs.values())
+                await asyncio.wait(list(self._jobs), timeout=latest + CANCEL_GRACE - loop.time())
+            for job in self._jobs.values():
                 logger.error("shielded %s ignored its cancellation", job)
+
+    async def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _give_up(self) -> None:
+        """Cancels all work that has not been cancelled yet."""
+        now = asyncio.get_running_loop().time()
+        for job in self._jobs.values():
+            if job.given_up is None and job.task is not None:
+                job.given_up = now
+                age = now - job.started
+                logger.error("shielded %s given up at shutdown after %.1f s", job, age)
+                job.task.cancel()
+                forget_cancelled_drain(job.request)
 
 
 def shielded_count(app: web.Application) -> int:
@@ -173,6 +205,7 @@ async def _work(request: web.Request, inner: Run, state: State) -> Outcome:
 
 async def _bounded(request: web.Request, inner: Run, state: State, bounds: Bounds) -> Outcome:
     limit = Deadline(bounds, asyncio.current_task(), request=request)
+    state.watch(limit)
     for clock in bounds.running:
         clock.add(limit)
     try:
@@ -182,6 +215,7 @@ async def _bounded(request: web.Request, inner: Run, state: State, bounds: Bound
             for clock in bounds.running:
                 clock.discard(limit)
             limit.undo()
+            state.unwatch(limit)
     except asyncio.CancelledError as error:
         if not limit.timed_out:
             raise

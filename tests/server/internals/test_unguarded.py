@@ -9,7 +9,7 @@ from aiohttp.http import StreamWriter
 from aiohttp.test_utils import make_mocked_request
 
 from routeguard import ConfigError, setup, shield, timeout
-from routeguard.internals.reader import guard_body, is_waiting_for_body, keep_body
+from routeguard.internals.bodies import guard_body, is_waiting_for_body, keep_body
 from routeguard.internals.writer import guard_writer
 from tests.support.messages import request
 from tests.support.serving import serving

@@ -7,14 +7,17 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routeguard import https
+from routeguard.configuration import Faults
+from routeguard.peers import DEFAULT_TRUSTED, Trusted, make_trusted, read_trusted
 from tests.support.requests import Transport, request_over
 
 
-def request_from(
-    peername: object, family: int | None = socket.AF_INET, name: str = "X-Forwarded-Proto"
-) -> web.Request:
-    return request_over(Transport(peername, family), [(name, "https")])
+def request_from(peername: object, family: int | None = socket.AF_INET) -> web.Request:
+    return request_over(Transport(peername, family))
+
+
+def trusting(trusted: str | list[str] | tuple[str, ...] = DEFAULT_TRUSTED) -> Trusted:
+    return make_trusted(read_trusted(trusted, Faults("a policy")))
 
 
 def peer(address: str) -> object:
@@ -51,10 +54,10 @@ def peer(address: str) -> object:
     ],
 )
 def test_networks_and_addresses(trusted: str, address: str, believed: bool) -> None:
-    policy = https(trusted=trusted)
-    assert policy.is_secure(request_from(peer(address))) is believed
+    policy = trusting(trusted)
+    assert policy.includes(request_from(peer(address))) is believed
     # What was found out once is found again.
-    assert policy.is_secure(request_from(peer(address))) is believed
+    assert policy.includes(request_from(peer(address))) is believed
 
 
 @pytest.mark.parametrize(
@@ -74,16 +77,16 @@ def test_networks_and_addresses(trusted: str, address: str, believed: bool) -> N
     ],
 )
 def test_by_default_loopback_is_believed_and_no_other_network(address: str, believed: bool) -> None:
-    assert https().is_secure(request_from(peer(address))) is believed
+    assert trusting().includes(request_from(peer(address))) is believed
 
 
 @pytest.mark.parametrize("peername", ["", b"", "/run/nginx.sock", b"\0abstract", None])
 def test_unix_sockets(peername: object) -> None:
     from_unix = request_from(peername, socket.AF_UNIX)
-    assert https().is_secure(from_unix)
-    assert https(trusted="unix").is_secure(from_unix)
-    assert https(trusted="*").is_secure(from_unix)
-    assert not https(trusted=["127.0.0.0/8", "0.0.0.0/0", "::/0"]).is_secure(from_unix)
+    assert trusting().includes(from_unix)
+    assert trusting("unix").includes(from_unix)
+    assert trusting("*").includes(from_unix)
+    assert not trusting(["127.0.0.0/8", "0.0.0.0/0", "::/0"]).includes(from_unix)
 
 
 @pytest.mark.parametrize(
@@ -102,27 +105,25 @@ def test_unix_sockets(peername: object) -> None:
     ],
 )
 def test_a_peer_that_cannot_be_known_is_not_believed(peername: object, family: int | None) -> None:
-    assert not https().is_secure(request_from(peername, family))
-    assert not https(trusted=["0.0.0.0/0", "::/0", "unix"]).is_secure(
-        request_from(peername, family)
-    )
+    assert not trusting().includes(request_from(peername, family))
+    assert not trusting(["0.0.0.0/0", "::/0", "unix"]).includes(request_from(peername, family))
 
 
 def test_a_client_that_has_gone_is_not_believed() -> None:
     request = request_from(("127.0.0.1", 4711))
-    assert https().is_secure(request)
+    assert trusting().includes(request)
     request.protocol.transport = None
-    assert not https().is_secure(request)
-    assert https(trusted="*").is_secure(request)
+    assert not trusting().includes(request)
+    assert trusting("*").includes(request)
 
 
 def test_what_others_say_of_the_peer_is_not_asked() -> None:
     """`request.remote` may have been set from a header by a middleware further out."""
     request = request_from(("203.0.113.9", 4711)).clone(remote="127.0.0.1")
     assert request.remote == "127.0.0.1"
-    assert not https().is_secure(request)
+    assert not trusting().includes(request)
     request = request_from(("127.0.0.1", 4711)).clone(remote="203.0.113.9")
-    assert https().is_secure(request)
+    assert trusting().includes(request)
 
 
 def number(address: str) -> tuple[int, int]:
@@ -154,5 +155,5 @@ def test_membership_is_that_of_the_first_bits(network: str, address: str, length
     )
     address_bits, address_value = number(address)
     expected = address_bits == bits and address_value >> host == value >> host
-    policy = https(trusted=f"{base}/{length}")
-    assert policy.is_secure(request_from(peer(address))) is expected
+    policy = trusting(f"{base}/{length}")
+    assert policy.includes(request_from(peer(address))) is expected

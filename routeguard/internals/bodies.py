@@ -1,0 +1,128 @@
+"""What is done to the body of a request: kept, abandoned, limited."""
+
+from aiohttp import StreamReader, web
+
+from routeguard.internals.reader import GuardedReader, is_awaited
+from routeguard.internals.request import (
+    UnguardedError,
+    guard_request,
+    hold_files,
+    is_served,
+    set_client_max_size,
+)
+from routeguard.internals.writer import check_writer
+
+__all__ = [
+    "abandon_body",
+    "guard_body",
+    "is_waiting_for_body",
+    "keep_body",
+    "limit_body",
+    "lose_body",
+    "refusal_of_body",
+]
+
+
+def guard_body(request: web.BaseRequest) -> GuardedReader | None:
+    """Exchanges the class of the reader that aiohttp made for the body of a request.
+
+    Args:
+        request: the request.
+
+    Returns:
+        The reader; `None` for a request without a body, or one that a test has mocked.
+
+    Raises:
+        UnguardedError: the server made a reader of another class.
+    """
+    body = request.content
+    if isinstance(body, GuardedReader):
+        return body
+    if type(body) is StreamReader:
+        # The one way in: aiohttp made it, and its methods cannot be replaced.
+        body.__class__ = GuardedReader
+        assert isinstance(body, GuardedReader)
+        body.guard()
+        return body
+    if request.body_exists and is_served(request):
+        raise UnguardedError(body, "the body of a request is read by")
+    return None
+
+
+def keep_body(request: web.Request) -> None:
+    """Makes the body of a request survive its connection, if it arrives in full.
+
+    Raises:
+        UnguardedError: the server made a reader or writer of another class.
+    """
+    check_writer(request)
+    body = guard_body(request)
+    if body is not None:
+        body.state.keeps = True
+        if request.content_type == "multipart/form-data":
+            guard_request(request)
+
+
+def abandon_body(request: web.Request) -> None:
+    """Shielded work goes on alone: keeps what it has of the body, and fails the rest of it."""
+    hold_files(request)
+    body = request.content
+    if isinstance(body, GuardedReader):
+        body.abandon()
+
+
+def lose_body(request: web.BaseRequest) -> None:
+    """Fails what has not arrived of the body, since the server shuts down and reads no more."""
+    body = request.content
+    if isinstance(body, GuardedReader):
+        body.lose()
+
+
+def limit_body(
+    request: web.Request,
+    *,
+    max_size: int | None = None,
+    idle: float | None = None,
+    total: float | None = None,
+) -> GuardedReader | None:
+    """Bounds the body of a request.
+
+    Args:
+        request: the request.
+        max_size: bytes, unpacked; passed, whoever reads gets `HTTPRequestEntityTooLarge`. It takes
+            the place of the application's `client_max_size`, which stays where it is `None`.
+        idle: seconds that one wait for more may last; passed, whoever reads gets `BodyTimeout`.
+        total: seconds that all waits may last together; passed, the same.
+
+    Returns:
+        The reader; `None` for a request without a body.
+
+    Raises:
+        UnguardedError: the server made a reader of another class.
+    """
+    body = guard_body(request)
+    if body is None:
+        return None
+    if max_size is not None:
+        set_client_max_size(request, max_size)
+    is_compressed = request._message.compression is not None
+    body.limit(max_size, idle, total, is_compressed=is_compressed, connection=request.task)
+    return body
+
+
+def refusal_of_body(request: web.BaseRequest) -> web.HTTPException | None:
+    """What answers a request whose body failed by the client's doing.
+
+    `None` where it did not, where nobody who read it has been told, or where it is not limited.
+    """
+    body = request.content
+    return body.state.refusal() if isinstance(body, GuardedReader) else None
+
+
+def is_waiting_for_body(request: web.BaseRequest) -> bool:
+    """Whether somebody waits for more of the body right now.
+
+    Args:
+        request: the request; its body need not have been guarded.
+    """
+    return is_awaited(request.content)

@@ -1,0 +1,1 @@
+"""`body`: how large a request body may be, and how slow."""

@@ -1,0 +1,99 @@
+"""What `body` does to a request: bounds its body, and answers what the client did wrong."""
+
+import logging
+from collections.abc import Awaitable
+
+from aiohttp import hdrs, web
+
+from routeguard.internals.bodies import limit_body
+from routeguard.internals.reader import GuardedReader
+from routeguard.internals.request import close_after_answer, length_of_body
+from routeguard.policy import Bound
+from routeguard.quoting import quoted
+from routeguard.running.started import INTERNAL_ERROR, can_be_answered, cut_off
+from routeguard.running.state import Run, State
+
+__all__ = ["BoundBody"]
+
+logger: logging.Logger = logging.getLogger("routeguard.body")
+
+
+class BoundBody(Bound):
+    """One `body` in one run of the application."""
+
+    __slots__ = ("_place", "idle", "max_size", "total")
+
+    def __init__(
+        self, max_size: int | None, idle: float | None, total: float | None, place: str
+    ) -> None:
+        self.max_size: int | None = max_size
+        self.idle: float | None = idle
+        self.total: float | None = total
+        self._place = place
+
+    def refuses_body(self, request: web.Request) -> bool:
+        """Whether a body is too large by its own account."""
+        if self.max_size is None or request.match_info.http_exception is not None:
+            return False
+        length = length_of_body(request)
+        return length is not None and length > self.max_size
+
+    def link(self, inner: Run) -> Run:
+        """The chain's link: what is inside, with a body that is bounded."""
+        max_size, idle, total = self.max_size, self.idle, self.total
+
+        def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
+            if not request.body_exists or request.match_info.http_exception is not None:
+                return inner(request, state)
+            body = limit_body(request, max_size=max_size, idle=idle, total=total)
+            return inner(request, state) if body is None else bounded(request, state, body)
+
+        async def bounded(
+            request: web.Request, state: State, body: GuardedReader
+        ) -> web.StreamResponse:
+            try:
+                if self.refuses_body(request):
+                    body.refuse(length_of_body(request) or 0)
+                body.state.assert_timeout()  # what has arrived already may be too much
+                response = await inner(request, state)
+            except Exception as error:
+                refusal = body.state.refusal()
+                if refusal is None:
+                    raise
+                return await self._answer(request, state, body, error, refusal)
+            if body.state.failure is not None:
+                _close(request, body)
+            return response
+
+        return run
+
+    async def _answer(
+        self,
+        request: web.Request,
+        state: State,
+        body: GuardedReader,
+        error: Exception,
+        refusal: web.HTTPException,
+    ) -> web.StreamResponse:
+        """What ended a handler whose body has failed: the failure itself, or what it led to."""
+        logger.info(
+            "%s %s (%s): %s", request.method, quoted(request.path), self._place, refusal.text
+        )
+        _close(request, body)
+        if can_be_answered(request, state.response):
+            if isinstance(error, web.HTTPException):
+                raise error
+            raise refusal from error
+        await cut_off(request, state.response, INTERNAL_ERROR)
+        if request.transport is not None:
+            request.transport.close()
+        if state.response is None:
+            raise ConnectionResetError("the response has started already") from error
+        # Nothing more of it can be sent. To raise would be to log an error of the server's.
+        return state.response
+
+
+def _close(request: web.Request, body: GuardedReader) -> None:
+    """Has the answer say that the connection closes, where it can serve no other request."""
+    if body.state.closes or hdrs.EXPECT in request.headers:
+        close_after_answer(request)

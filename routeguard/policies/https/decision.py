@@ -1,0 +1,74 @@
+"""What `https` decides: the scheme that headers report, and where a redirect leads."""
+
+from collections.abc import Iterable, Sequence
+
+from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from routeguard.authorities import Authority
+from routeguard.forwarded import Element, read_elements, read_scheme
+
+__all__ = ["is_malformed", "over_https", "reported_scheme"]
+
+FieldLines = CIMultiDict[str] | CIMultiDictProxy[str]
+
+
+def reported_scheme(headers: FieldLines, match_headers: Iterable[tuple[str, str]]) -> str | None:
+    """The scheme that headers report, whoever sent them.
+
+    Args:
+        headers: the request's.
+        match_headers: the headers that are read, each with the value that means HTTPS.
+
+    Returns:
+        `"https"` where any header says so, `"http"` where one says the opposite, `None` where
+        none says anything that can be read.
+    """
+    found = None
+    for name, expected in match_headers:
+        lines = headers.getall(name, None)
+        if lines:
+            said = _meaning(_last_entry(name, lines), expected)
+            if said == "https":
+                return said
+            found = found or said
+    return found
+
+
+def _last_entry(name: str, lines: Sequence[str]) -> str:
+    if name != "Forwarded":
+        return lines[-1].rpartition(",")[2].strip(" \t")
+    elements = read_elements(lines[-1])
+    return (elements[-1] if elements else Element()).proto
+
+
+def _meaning(value: str, expected: str) -> str | None:
+    value = value.lower()
+    if value == expected:
+        return "https"
+    scheme = read_scheme(value)
+    if read_scheme(expected) is None:
+        return "http" if value else None  # such as X-Forwarded-Ssl: off
+    # Of what is no scheme at all, nothing is believed.
+    return scheme if scheme == "http" or expected == "https" else None
+
+
+def is_malformed(headers: FieldLines) -> bool:
+    """Whether the line of `Forwarded` that counts is malformed, and so says nothing."""
+    lines = headers.getall("Forwarded", ())
+    return len(lines) > 0 and read_elements(lines[-1]) is None
+
+
+def over_https(request: web.BaseRequest, authority: Authority, port: int | None) -> URL:
+    """The URL of a request over HTTPS.
+
+    Args:
+        request: the request.
+        authority: the host and port that its client asked for.
+        port: the port of HTTPS; `None`: the one that the client wrote, unless that is HTTP's.
+    """
+    chosen = port or (None if authority.port == 80 else authority.port)
+    written = Authority(authority.host, None if chosen == 443 else chosen)
+    # Not joined: a path that begins with // would be read as another host.
+    return URL(f"https://{written}{request.rel_url.raw_path_qs}", encoded=True)
