@@ -17,6 +17,7 @@ from routeguard.policies.rate_limit.stores import Stores
 from routeguard.policies.rate_limit.window import Verdict, Windows
 from routeguard.policy import Bound, Link, Place
 from routeguard.quoting import quoted
+from routeguard.running.events import Action
 from routeguard.running.state import Run, State, StateMark
 
 if TYPE_CHECKING:
@@ -149,8 +150,13 @@ class BoundRateLimit(Bound):
                 quoted(key),
                 place,
             )
+        refusal = RateLimited(wait, policy.name or place.text)
+        action: Action = "would refuse" if policy.report_only else "refused"
+        place.running.tell(
+            request, "rate_limit", action, place=place.text, status=refusal.status, error=refusal
+        )
         if not policy.report_only:
-            raise RateLimited(wait, policy.name or str(place))
+            raise refusal
 
     def marks(self) -> StateMark | None:
         """Writes on every answer what remains."""
