@@ -364,7 +364,7 @@ def test_a_megabyte_of_addresses_takes_no_time() -> None:
         ({"host": "a.example"}, "host"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(arguments: dict[str, Any], said: str) -> None:
+def test_an_invalid_value_raises_config_error(arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         proxied(**arguments)
 
