@@ -230,15 +230,11 @@ def _links(bindings: Sequence[Binding]) -> list[Link]:
 def _way_in(run: Run, marks: tuple[StateMark, ...], owner: object) -> Enter:
     """What stands in for the handler: the chain, with what leaves it made fit to be sent."""
 
-    async def guarded(request: web.Request, state: State) -> web.StreamResponse:
+    async def enter(request: web.Request, handler: Handler) -> web.StreamResponse:
+        state = keep_state(request, State(handler, marks, owner))
         try:
             return await run(request, state)
         except Exception as error:
             return pass_on(request, error, state.response)
-
-    def enter(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-        state = State(handler, marks, owner)
-        keep_state(request, state)
-        return guarded(request, state)
 
     return enter
