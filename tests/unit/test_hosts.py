@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from routeguard import ConfigError
 from routeguard.authorities import read_authority
-from routeguard.policies.hosts import hosts
+from routeguard.policies.hosts.policy import hosts
 
 
 def admits(policy: hosts, host: str, scheme: str = "http") -> bool:

@@ -1,12 +1,13 @@
 """What trusted proxies report of a request: a pure function of its headers."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from routeguard.addresses import UNIX, Address, Node, read_node
 from routeguard.authorities import read_authority
+from routeguard.configuration import shown
 from routeguard.forwarded import (
     MOST_ENTRIES,
     Element,
@@ -18,7 +19,7 @@ from routeguard.forwarded import (
 )
 from routeguard.peers import Trusted
 
-__all__ = ["NOTHING", "Reported", "report"]
+__all__ = ["NOTHING", "FieldLines", "Reported", "ignored", "report"]
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -153,3 +154,37 @@ def _host(text: str, scheme: str) -> str | None:
     if authority.port == DEFAULT_PORTS[scheme]:
         authority = replace(authority, port=None)
     return str(authority)
+
+
+READERS: Mapping[str, tuple[Callable[[str], object], str]] = {
+    "X-Forwarded-For": (read_node, "address"),
+    "X-Forwarded-Proto": (read_scheme, "scheme"),
+    "X-Forwarded-Host": (read_authority, "host"),
+    "for": (read_node, "address"),
+    "proto": (read_scheme, "scheme"),
+    "host": (read_authority, "host"),
+}
+
+
+def ignored(headers: FieldLines, *, forwarded: bool, host: bool) -> Iterator[str]:
+    """What of the headers says nothing because it is malformed, in words."""
+    said: dict[str, list[str]] = {}
+    if forwarded:
+        lines = headers.getall("Forwarded", ())
+        if any(read_elements(line) is None for line in lines):
+            yield "Forwarded has a malformed line: it says nothing, nor do those before it"
+        for element in _elements_from_right(lines):
+            for name, value in (
+                ("for", element.node),
+                ("proto", element.proto),
+                ("host", element.host if host else ""),
+            ):
+                said.setdefault(name, []).extend([value] if value else [])
+    else:
+        for name in ("X-Forwarded-For", "X-Forwarded-Proto", *(["X-Forwarded-Host"] * host)):
+            said[name] = list(entries_from_right(headers.getall(name, ())))
+    for name, entries in said.items():
+        read, what = READERS[name]
+        wrong = next((entry for entry in entries if read(entry) is None), None)
+        if wrong is not None:
+            yield f"{name}: {shown(wrong)} is no {what}, and says nothing"

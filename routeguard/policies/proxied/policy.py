@@ -1,15 +1,20 @@
 """`proxied`: the client's address, scheme and host, as trusted proxies report them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from aiohttp import web
 from multidict import istr
 
+from routeguard.addresses import Node
+from routeguard.asking import Asked, Stated
 from routeguard.configuration import Faults, shown
+from routeguard.finding import Finding
 from routeguard.forwarded import MOST_ENTRIES
 from routeguard.peers import DEFAULT_TRUSTED, EVERYONE, Trusted, make_trusted, read_trusted
-from routeguard.policies.proxied.decision import NOTHING, Reported, report
+from routeguard.policies.proxied import telling
+from routeguard.policies.proxied.decision import NOTHING, FieldLines, Reported, report
 from routeguard.policies.proxied.serving import BoundProxied
 from routeguard.policy import Place, Policy
 
@@ -52,6 +57,8 @@ class proxied(Policy):
         ConfigError: names or garbage among `trusted`, `trusted="*"` without `hops`, `hops` that
             is no number from 1 to 100, `forwarded` or `host` that is no bool.
     """
+
+    finding_codes: ClassVar[Mapping[str, str]] = {"RG402": "proxied believes everyone"}
 
     trusted: tuple[str, ...]
     hops: int | None
@@ -116,19 +123,40 @@ class proxied(Policy):
         """The headers that are read."""
         return self.scheme_headers if self.forwarded else (ADDRESS_LIST, *self.scheme_headers)
 
+    def trusts(self, peer: Node) -> bool:
+        """Whether a peer's headers are believed."""
+        return peer in self._peers
+
     def reported(self, request: web.BaseRequest) -> Reported:
         """What trusted proxies report of a request; nothing where the peer is not trusted."""
         headers = request.headers
         if not any(name in headers for name in self.headers) or not self._peers.includes(request):
             return NOTHING
+        return self.report(headers, request.scheme)
+
+    def report(self, headers: FieldLines, scheme: str) -> Reported:
+        """What headers report, whoever sent them.
+
+        Args:
+            headers: the request's.
+            scheme: the request's own, by which a default port is left out where none is reported.
+        """
         return report(
             headers,
             self._peers,
             hops=self.hops,
             forwarded=self.forwarded,
             host=self.host,
-            scheme=request.scheme,
+            scheme=scheme,
         )
+
+    def explain(self, asked: Asked) -> Iterator[tuple[str, str]]:
+        """Address, scheme and host that the application would see."""
+        return telling.rows(self, asked)
+
+    def findings(self, stated: Stated) -> Iterator[Finding]:
+        """Whether it believes everyone."""
+        return telling.findings(self, stated)
 
 
 DEFAULT_TEXTS = read_trusted(DEFAULT_TRUSTED, Faults("proxied"))

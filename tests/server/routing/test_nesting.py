@@ -254,5 +254,5 @@ async def test_kinds_of_ones_own_nest_in_alphabetical_order(
             way_out = response.headers.getall("X-Way-Out")
             assert way_out == ["delta", "charlie", "bravo", "alpha"]
         told = [one.kind for one in explain(app, "GET", "/x").kinds]
-        assert told[4:9] == ["alpha", "bravo", "charlie", "delta", "label"]
+        assert told[told.index("alpha") :][:5] == ["alpha", "bravo", "charlie", "delta", "label"]
         await client.close()
