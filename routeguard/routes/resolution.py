@@ -180,7 +180,7 @@ def on_handler(handler: object, method: str, app: web.Application) -> list[Level
     for place, owner, attached in policies_of(handler, method):
         # A copied __dict__ shows the same statement twice.
         level = levels.setdefault(f"{place} {owner}", {})
-        statement = Statement(attached.policy, place, app, place, (app, attached))
+        statement = Statement(attached.policy, place, app, place, (app, attached), handler)
         level.setdefault(id(attached), statement)
     return [[[statement] for statement in level.values()] for level in levels.values()]
 

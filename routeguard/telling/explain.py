@@ -301,6 +301,8 @@ def _verdict_on(statement: Statement, decision: Decision) -> str:
     nearest = decision.considered[0]
     if not decision.kind.adds_up:
         return f"{nearest.place} is nearer"
-    if any(statement.policy == winner.policy for winner in decision.winners):
+    if decision.kind.distinct and any(
+        statement.policy == winner.policy for winner in decision.winners
+    ):
         return "runs once, at its outermost place"
     return "exempted nearer to the handler" if statement.policy.adds_up else "applies"

@@ -64,10 +64,6 @@ class StandIn(Asked):
                     elements[-1][found["name"].lower()] = value
         return tuple(elements)
 
-    def get(self, key: object, default: object = None) -> object:
-        """What middlewares have stored on the request: nothing."""
-        return default
-
     def __getattr__(self, name: str) -> Any:
         # Python itself looks for special names, for example to suggest another in a traceback.
         if name != "missed" and not name.startswith("__"):
