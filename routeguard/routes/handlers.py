@@ -75,7 +75,7 @@ def _may_handle(value: object) -> bool:
 
 
 def _wrapped_by(handler: object) -> object:
-    """What is one layer farther in; `None` at the innermost, or where that cannot be told."""
+    """The handler one layer farther in; `None` at the innermost, or where that is not known."""
     if isinstance(handler, type):
         return None
     if type(handler) is not Guarded and isinstance(handler, functools.partial):
@@ -108,12 +108,12 @@ def _only(handler: object) -> object:
 
 
 def _is_made(function: object) -> bool:
-    """Whether a function was made by a call of another, as decorators make them."""
+    """Whether a call of another function made this one, as a decorator does."""
     return isinstance(function, types.FunctionType) and "<locals>." in function.__code__.co_qualname
 
 
 def _handles(value: object) -> bool:
-    """Whether something takes what handlers do: a request, or an instance and a request."""
+    """Whether something can be called as handlers are: with a request, or as a method with one."""
     if isinstance(value, type):
         return True
     if not callable(value) or not is_async(_innermost(value)):

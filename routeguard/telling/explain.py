@@ -1,4 +1,4 @@
-"""`explain`: what applies to a request, and why, told by what serves requests."""
+"""`explain`: which policies apply to a request, and why. It asks what serves requests, too."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ NO_CORS: tuple[Row, ...] = (
     ("origin", "no cors policy: no CORS header is sent, and browsers refuse the page"),
     ("preflight", "no cors policy: the application's own business"),
 )
-"""What becomes of an origin where no policy tells of it."""
+"""The rows for an origin where no policy gives any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class Explanation:
 
     @property
     def told(self) -> tuple[Row, ...]:
-        """All there is to tell below the route: kinds that something states, `none`, `rows`."""
+        """All rows below the route: one for each kind that is stated, one for the rest, `rows`."""
         stated = [(one.kind, str(one)) for one in self.kinds if one.considered]
         others = ", ".join(one.kind for one in self.kinds if not one.considered)
         return (*stated, *([("none", others)] if others else []), *self.rows)
