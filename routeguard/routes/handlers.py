@@ -47,17 +47,23 @@ def held_by(holder: object) -> Iterator[object]:
         yield holder.__wrapped__
         return
     values: list[object] = []
-    if isinstance(holder, functools.partial):
+    if isinstance(holder, functools.partial | functools.partialmethod):
         values = [holder.func, *holder.args, *holder.keywords.values()]
     elif isinstance(holder, types.MethodType):
         values = [holder.__func__]
+        if hasattr(type(holder.__self__), "__get__"):
+            values += _attributes(holder.__self__)  # a decorator that is a descriptor
     elif isinstance(holder, types.FunctionType):
         values = [*_closure(holder), *(holder.__defaults__ or ())]
         values += (holder.__kwdefaults__ or {}).values()
         values.append(getattr(holder, "__wrapped__", None))
-    elif not isinstance(holder, type) and callable(holder):
-        values = list(getattr(holder, "__dict__", {}).values())
+    elif not isinstance(holder, type) and (callable(holder) or hasattr(type(holder), "__get__")):
+        values = _attributes(holder)
     yield from (value for value in values if _may_handle(value))
+
+
+def _attributes(value: object) -> list[object]:
+    return list(getattr(value, "__dict__", {}).values())
 
 
 def _closure(function: types.FunctionType) -> Iterator[object]:
