@@ -26,8 +26,9 @@ class StandIn(Asked):
     ) -> None:
         super().__init__(method, url, headers)
         self.missed: str = ""
+        self.writer: SimpleNamespace = SimpleNamespace()
+        """Where the state of a request is kept; this one has none."""
         self.raw_path: str = str(url)
-        self.writer: SimpleNamespace = SimpleNamespace()  # what policies have noted: nothing
         self._seen = seen or Seen()
         if self._seen.host is not None:
             self.host = self.headers["Host"] = self._seen.host

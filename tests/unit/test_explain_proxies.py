@@ -59,7 +59,7 @@ TRUSTED = "127.0.0.0/8, ::1, unix"
         ([proxied("10.0.0.0/8", hops=2)], "10.0.0.7", CLIENT, "1.2.3.4", "https"),
         ([https()], None, CLIENT, "", f"https, if the proxy is among {TRUSTED}"),
         ([https()], "127.0.0.1", CLIENT, "127.0.0.1", "https"),
-        ([https()], "10.0.0.7", CLIENT, "10.0.0.7", f"http: 10.0.0.7 is not among {TRUSTED}"),
+        ([https()], "10.0.0.7", CLIENT, "10.0.0.7", "http"),
         (
             [https(redirect=True)],
             "10.0.0.7",
@@ -82,6 +82,12 @@ def test_address_and_scheme(
     told = explained(*policies, headers=headers, peer=peer)
     assert (told.address, told.scheme) == (address, scheme)
     assert scheme in str(told) and address in str(told)
+
+
+def test_a_peer_that_https_does_not_trust() -> None:
+    note = f"https believes no header of 10.0.0.7, which is not among {TRUSTED}"
+    assert explained(https(), headers=CLIENT, peer="10.0.0.7").notes == (note,)
+    assert explained(https(), headers={}, peer="10.0.0.7").notes == ()
 
 
 def test_the_host() -> None:

@@ -4,7 +4,18 @@ import pytest
 from aiohttp import web
 
 import routeguard
-from routeguard import Policy, check, exempt, hosts, https, proxied, rule
+from routeguard import (
+    Policy,
+    check,
+    client_address,
+    concurrency_limit,
+    exempt,
+    hosts,
+    https,
+    proxied,
+    rate_limit,
+    rule,
+)
 
 
 async def handler(request: web.Request) -> web.Response:
@@ -48,6 +59,20 @@ def test_https_where_only_others_know_of_the_proxy() -> None:
     assert found(https(), one=https(redirect=True)) == []
     # Somebody has thought of it.
     assert found(https(), far, inner=exempt(proxied)) == []
+
+
+def test_limits_by_address_where_only_others_know_of_the_proxy() -> None:
+    far, by_address = proxied("10.0.0.0/8"), rate_limit("10/second")
+    assert found(by_address, one=far) == [("RG403", "warning")]
+    # Where https stands on the route itself, that is another finding.
+    both = [("RG403", "warning"), ("RG601", "warning")]
+    assert found(by_address, one=https(trusted="10.0.0.0/8")) == both
+    assert found(by_address) == []
+    assert found(by_address, far) == []
+    assert found(by_address, https(trusted="10.0.0.0/8"), one=far) == [("RG601", "warning")]
+    counted = concurrency_limit(5, key=client_address)
+    assert found(counted, one=far) == [("RG403", "warning")]
+    assert found(concurrency_limit(5), one=far) == []
 
 
 def test_findings_of_many_routes_are_one() -> None:

@@ -9,6 +9,7 @@ from aiohttp import web
 from routeguard.authorities import Authority
 from routeguard.policy import Bound, Place
 from routeguard.quoting import quoted
+from routeguard.running.events import Action
 from routeguard.running.proxies import asked_authority
 from routeguard.running.state import Run, State
 
@@ -46,13 +47,24 @@ class BoundHosts(Bound):
         return run
 
     def _refuse(self, request: web.Request, authority: Authority | None) -> None:
+        only = self.policy.report_only
         logger.info(
             "%s %s: %s %s, by the policy of %s",
-            "would refuse" if self.policy.report_only else "refused",
+            "would refuse" if only else "refused",
             "a request without a host" if authority is None else f"host {authority}",
-            request.method,
+            quoted(request.method),
             quoted(request.path),
             self.place,
         )
-        if not self.policy.report_only:
-            raise HostRefused(text="this host is not served here")
+        refusal = HostRefused(text="this host is not served here")
+        does: Action = "would refuse" if only else "refused"
+        self.place.running.tell(
+            request,
+            "hosts",
+            does,
+            place=self.place.text,
+            status=refusal.status,
+            error=None if only else refusal,
+        )
+        if not only:
+            raise refusal

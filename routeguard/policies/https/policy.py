@@ -123,7 +123,7 @@ class https(Policy):
 
     def bind(self, place: Place) -> BoundHttps:
         """The policy as it serves requests."""
-        return BoundHttps(self)
+        return BoundHttps(self, place)
 
     def reported(self, request: web.BaseRequest) -> str | None:
         """The scheme that a trusted proxy reports; `None` where none does."""
@@ -152,20 +152,16 @@ class https(Policy):
         if self.hsts is not None and secure:
             headers.setdefault("Strict-Transport-Security", self.hsts)
 
-    def demand(self, request: web.BaseRequest) -> None:
-        """Refuses a request over plain HTTP where HTTPS is demanded.
-
-        Raises:
-            web.HTTPException: 308, 403 or 400.
-        """
+    def refusal(self, request: web.BaseRequest) -> web.HTTPException:
+        """The answer to a request over plain HTTP where HTTPS is demanded: 308, 403 or 400."""
         if request.method not in ("GET", "HEAD"):
-            raise web.HTTPForbidden(text="this resource is served over HTTPS only")
+            return web.HTTPForbidden(text="this resource is served over HTTPS only")
         authority = asked_authority(request)
         if authority is None:
-            raise web.HTTPBadRequest(text="Host makes no URL")
+            return web.HTTPBadRequest(text="Host makes no URL")
         # Not joined: a path that begins with // would be read as another host.
         target = f"https://{self.target_of(authority)}{request.rel_url.raw_path_qs}"
-        raise web.HTTPPermanentRedirect(URL(target, encoded=True))
+        return web.HTTPPermanentRedirect(URL(target, encoded=True))
 
     def target_of(self, authority: Authority) -> Authority:
         """The host and port that a redirect leads to from one that was asked for."""

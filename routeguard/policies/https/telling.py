@@ -24,8 +24,9 @@ def rows(policy: "https", asked: Asked) -> Iterator[tuple[str, str]]:
     trusted = ", ".join(policy.trusted)
     said = reported_scheme(headers, policy.match_headers)
     if seen.peer is not None and not policy.trusts(seen.peer):
-        doubt = "" if said is None else f": {seen.peer} is not among {trusted}"
-        yield "scheme", f"http{refused}{doubt}"
+        yield "scheme", f"http{refused}"
+        if said is not None:
+            yield "note", f"https believes no header of {seen.peer}, which is not among {trusted}"
         return
     if said == "https":
         condition = "" if seen.peer is not None else f", if the proxy is among {trusted}"

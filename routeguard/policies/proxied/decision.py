@@ -63,8 +63,11 @@ def report(
         host: whether the host is reported.
         scheme: the request's own, by which a default port is left out where none is reported.
     """
-    read = _read_forwarded if forwarded else _read_lists
-    address, said = read(headers, trusted, hops)
+    address, said = (
+        _read_forwarded(headers, trusted, hops)
+        if forwarded
+        else _read_lists(headers, trusted, hops, host=host)
+    )
     found = read_scheme(said.proto)
     return Reported(
         remote=None if address is None else str(address),
@@ -104,7 +107,7 @@ def find_client(
 
 
 def _read_lists(
-    headers: FieldLines, trusted: Trusted, hops: int | None
+    headers: FieldLines, trusted: Trusted, hops: int | None, *, host: bool
 ) -> tuple[Address | None, Element]:
     lines = headers.getall("X-Forwarded-For", ())
     address, position = find_client(map(read_node, entries_from_right(lines)), trusted, hops)
@@ -114,12 +117,15 @@ def _read_lists(
         given = headers.getall(name, ())
         return entry_from_right(given, position if count_entries(given) == count else 0)
 
-    host, port = said("X-Forwarded-Host"), said("X-Forwarded-Port")
-    authority = read_authority(host)
+    proto = said("X-Forwarded-Proto")
+    if not host:
+        return address, Element(proto=proto)
+    named, port = said("X-Forwarded-Host"), said("X-Forwarded-Port")
+    authority = read_authority(named)
     if authority is not None and authority.port is None and port:
         with_port = read_authority(f"{authority.host}:{port}")
-        host = host if with_port is None else str(with_port)
-    return address, Element(host=host, proto=said("X-Forwarded-Proto"))
+        named = named if with_port is None else str(with_port)
+    return address, Element(host=named, proto=proto)
 
 
 def _read_forwarded(

@@ -4,10 +4,13 @@ from collections.abc import Iterator
 
 from routeguard.authorities import Authority
 from routeguard.finding import Finding
+from routeguard.keys import client_address
 from routeguard.peers import DEFAULT_TRUSTED
+from routeguard.policies.concurrency_limit.policy import concurrency_limit
 from routeguard.policies.hosts.policy import hosts
 from routeguard.policies.https.policy import https
 from routeguard.policies.proxied.policy import proxied
+from routeguard.policies.rate_limit.policy import rate_limit
 from routeguard.policy import Policy
 from routeguard.routes.walk import Visit, Walk
 from routeguard.telling.statements import by_route, route_place, statements
@@ -42,20 +45,15 @@ def _taken_in(visit: Visit) -> Iterator[Policy]:
     decisions = visit.resolution.decisions
     if proxied in decisions and decisions[proxied].considered:
         return  # exempt(proxied) is an answer, too
-    for decision in decisions.values():
-        for statement in decision.winners:
-            policy = statement.policy
-            if isinstance(policy, https):
-                if policy.trusted == DEFAULT_TRUSTED:
-                    yield policy
-            elif goes_by_address(policy):
-                yield policy
+    policies = [one.policy for decision in decisions.values() for one in decision.winners]
+    secured = [one for one in policies if isinstance(one, https)]
+    yield from (one for one in secured if one.trusted == DEFAULT_TRUSTED)
+    if not secured:  # else RG601 has it
+        yield from (one for one in policies if _counts_by_address(one))
 
 
-def goes_by_address(policy: Policy) -> bool:
-    """Whether a policy goes by the client's address, as limits do unless told otherwise."""
-    key = getattr(policy, "key", None)
-    return getattr(key, "__name__", "") == "client_address"
+def _counts_by_address(policy: Policy) -> bool:
+    return isinstance(policy, rate_limit | concurrency_limit) and policy.key is client_address
 
 
 def redirected_to_other_hosts(walk: Walk) -> Iterator[Finding]:
