@@ -183,6 +183,8 @@ class Deadline:
     The time stands beside the timer: uvloop returns a plain handle, which knows none, where the
     delay rounds to nothing.
     """
+    _watches: bool = False
+    """Whether it has put itself in the place of the response's own methods of writing."""
     _writing: int = 0
 
     def __init__(
@@ -270,7 +272,11 @@ class Deadline:
         back to what it was at entry. Where another was asked for, it does not.
         """
         task, self.task = self.task, None
+        # What it knows holds it in turn.
         self.request = None
+        response, self.response = self.response, None
+        if response is not None and self._watches:
+            del response.write, response.write_eof
         if self.bounds.idle is not None:
             self.bounds.idle.discard(self)
         if self._moved is not None:
@@ -283,11 +289,13 @@ class Deadline:
         # Its key may soon be another's, and handlers may keep what `deadline` has given them.
         self.bounds = NO_BOUNDS
 
-    def timeout(self) -> HandlerTimeout:
-        """The exception for the bound that was passed."""
+    def timeout(self, cancellation: asyncio.CancelledError) -> HandlerTimeout:
+        """The exception for the bound that was passed, caused by what ended the work."""
         passed = self._passed
         assert passed is not None
-        return HandlerTimeout(passed.seconds, passed.bound)
+        timeout = HandlerTimeout(passed.seconds, passed.bound)
+        timeout.__cause__ = cancellation
+        return timeout
 
     def _running(self) -> list[tuple[Clock, float]]:
         moved = self._moved or {}
@@ -322,6 +330,7 @@ class Deadline:
             idle.discard(self)
             await write_eof(data)
 
+        self._watches = True
         response.write = watched_write  # type: ignore[method-assign]
         response.write_eof = watched_eof  # type: ignore[method-assign]
 

@@ -53,6 +53,8 @@ class State:
     """What is told when the response begins."""
     notes: dict[object, object] | None = None
     """What policies keep for the time of the request, by the policy as it was bound."""
+    ended: bool = False
+    """Whether all policies have done with the request."""
 
     def __init__(self, handler: Handler, marks: "tuple[StateMark, ...]", owner: object) -> None:
         self.handler: Handler = handler
@@ -72,9 +74,20 @@ class State:
 
     def started(self, response: web.StreamResponse) -> None:
         """Notes that a response begins, and tells the watchers."""
+        if self.ended:
+            return  # it would be kept in memory by what it has itself
         self.response = response
         for watcher in self.watchers:
             watcher.response_started(response)
+
+    def end(self) -> None:
+        """Forgets the response, when all policies have done with the request.
+
+        A response holds its request and the request this state, so that a failed request would
+        stay in memory, with its body, until the cyclic collector runs.
+        """
+        self.ended = True
+        self.response = None
 
     def note(self, key: object, value: object) -> None:
         """Keeps something for the time of the request."""

@@ -24,7 +24,7 @@ from routeguard.policies.timeout.serving import BoundTimeout, expired
 from routeguard.policy import Guarded, Handler
 from routeguard.running.application import Running
 from routeguard.running.deadlines import Clock, Deadline
-from routeguard.running.started import pass_on
+from routeguard.running.started import answer_again
 from routeguard.running.state import MARKED, State, StateMark, keep_state, state_of
 
 __all__ = ["FastLane", "find_lane"]
@@ -115,7 +115,10 @@ class FastLane:
         except (Exception, asyncio.CancelledError) as error:
             response = await self._answer(request, error, deadline)
         # Others may change their headers as they are prepared, or have been prepared already.
-        if type(response) is web.Response and deadline is None:
+        if deadline is not None:
+            if (state := state_of(request)) is not None:
+                state.end()
+        elif type(response) is web.Response:
             headers = response.headers
             lines = asked.getall(ORIGIN, NO_LINES)
             if (
@@ -141,7 +144,9 @@ class FastLane:
             match_info = request.match_info
             state = keep_state(request, State(match_info.handler, self._marks, self._owner))
             deadline = self._clock.deadline_of(id(match_info))
-            if deadline is not None:
+            if deadline is None:
+                state.end()  # nothing but the response is still to come
+            else:
                 state.deadline = deadline
                 state.watchers = (deadline,)
         return state
@@ -154,22 +159,28 @@ class FastLane:
     ) -> web.StreamResponse:
         """Answers what ended a handler."""
         state = state_of(request)
+        if state is None:
+            state = keep_state(request, State(request.match_info.handler, self._marks, self._owner))
         if deadline is not None:
-            state = state or self.state_of(request)
             state.deadline = deadline
-        begun = None if state is None else state.response
-        if isinstance(error, asyncio.CancelledError):
-            if deadline is None or not deadline.timed_out:
-                raise error
-            timeout = await expired(request, deadline, begun)
-            timeout.__cause__ = error
-            error = timeout
-        if self._errors is not None:
-            try:
-                return await self._errors.answer(request, error)
-            except Exception as passed:
-                error = passed
-        return pass_on(request, error, begun)
+        begun = state.response
+        try:
+            if isinstance(error, asyncio.CancelledError):
+                if deadline is None or not deadline.timed_out:
+                    raise error
+                error = await expired(request, deadline, begun, error)
+            if self._errors is not None:
+                try:
+                    return await self._errors.answer(request, error)
+                except Exception as passed:
+                    error = passed
+            copy = answer_again(request, error, begun)
+            if copy is not None:
+                return copy
+            raise error
+        finally:
+            state.end()
+            del error  # or error, traceback and this frame were a cycle
 
 
 def find_lane(

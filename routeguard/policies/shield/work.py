@@ -122,6 +122,7 @@ class ShieldedWork(Service):
         job = self._jobs.pop(task)
         waiter = job.waiter
         if waiter is None:
+            job.state.work = None  # or task, failure, request and state were a cycle
             close_files(job.request)
             _report(job, task)
         elif not waiter.done():
@@ -219,9 +220,7 @@ async def _bounded(request: web.Request, inner: Run, state: State, bounds: Bound
     except asyncio.CancelledError as error:
         if not limit.timed_out:
             raise
-        timeout = limit.timeout()
-        timeout.__cause__ = error
-        return None, timeout
+        return None, limit.timeout(error)
     except BaseException as error:
         return None, error
 

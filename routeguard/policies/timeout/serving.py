@@ -42,15 +42,18 @@ class BoundTimeout(Bound):
             except asyncio.CancelledError as error:
                 if not deadline.timed_out:
                     raise
-                raise await expired(request, deadline, state.response) from error
+                raise await expired(request, deadline, state.response, error) from error
 
         return run
 
 
 async def expired(
-    request: web.Request, deadline: Deadline, begun: web.StreamResponse | None
+    request: web.Request,
+    deadline: Deadline,
+    begun: web.StreamResponse | None,
+    cancellation: asyncio.CancelledError,
 ) -> HandlerTimeout:
     """The error for a bound that was passed; a response that has begun is cut off."""
     if not can_be_answered(request, begun):
         await cut_off(request, begun, GOING_AWAY)
-    return deadline.timeout()
+    return deadline.timeout(cancellation)
