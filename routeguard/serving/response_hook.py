@@ -20,8 +20,11 @@ class ResponseHook:
         """The receiver for aiohttp's signal."""
         plans = self.plans
         plan = plans.by_route.get(request.match_info.route)
-        if plan is None or plan.lane is not None:
+        if plan is None or (plan.lane is not None and plan.lane.is_alone):
             if type(response) is web.Response and is_marked(request, response):
+                return
+        elif plan.lane is not None:
+            if plan.lane.mark(request, response):
                 return
         elif not plan.marks and not plan.bound:
             return
@@ -51,7 +54,9 @@ class ResponseHook:
             return plan.lane.state_of(request)
         if not plan.marks:
             return None
-        return keep_state(request, State(request.match_info.handler, plan.marks, self.plans))
+        state = keep_state(request, State(request.match_info.handler, plan.marks, self.plans))
+        state.end()  # nothing but this response is to come
+        return state
 
 
 def is_marked(request: web.Request, response: web.Response) -> bool:

@@ -13,6 +13,7 @@ from routeguard.policies.concurrency_limit.seats import Seats
 from routeguard.policy import Bound, Place
 from routeguard.quoting import quoted
 from routeguard.running.application import Running, Service
+from routeguard.running.events import Action
 from routeguard.running.state import Run, State
 
 if TYPE_CHECKING:
@@ -114,6 +115,15 @@ class BoundConcurrencyLimit(Bound):
             "would be refused" if policy.report_only else "refused",
             refusal.text,
             place,
+        )
+        action: Action = "left" if outcome == "left" else "refused"
+        place.running.tell(
+            request,
+            "concurrency_limit",
+            "would refuse" if policy.report_only else action,
+            place=place.text,
+            status=refusal.status,
+            error=refusal,
         )
         if policy.report_only:
             return False
