@@ -142,7 +142,9 @@ class FastLane:
                 if response.prepared:
                     return response
                 if not self._cors.policy.write_known(request, headers):
-                    await self._cors.examine(request, response, self.state_of(request))
+                    state = self.state_of(request)
+                    state.is_examined = True
+                    await self._cors.examine(request, response, state)
             response.__setitem__(MARKED, request)
         return response
 
