@@ -193,6 +193,13 @@ class World(logging.Handler):
             return not one.ended
         return not one.wire.received and not one.wire.closed
 
+    def is_going_on(self, one: Asked) -> bool:
+        """Whether a request is handled still, or its answer or the rest of its body awaited."""
+        if one.begun is not None and not one.ended:
+            return True
+        answered = any(answer.complete for answer in one.wire.answers())
+        return not one.wire.closed and not (answered and one.whole)
+
     def more(self, one: Asked) -> None:
         if 0 <= one.pieces < len(BODY) and not one.wire.closed:
             one.wire.send(BODY[one.pieces : one.pieces + 1])

@@ -32,6 +32,8 @@ from tests.unit.virtual.chaos import (
 
 T = TypeVar("T")
 
+ROUTES = ("plain", "shielded", "limited", "both", "stream")
+PARTS = ("routeguard.running", "routeguard.policies", "routeguard.internals.reader")
 LOGGERS = ("routeguard", "aiohttp.server", "asyncio")
 CANCEL_GRACE = 1.0
 
@@ -41,8 +43,11 @@ class Chaos(RuleBasedStateMachine):
 
     world: World
 
-    @initialize(cancellation=st.booleans())
-    def start(self, cancellation: bool) -> None:
+    @initialize(
+        cancellation=st.booleans(), routes=st.sets(st.sampled_from(ROUTES), min_size=1, max_size=2)
+    )
+    def start(self, cancellation: bool, routes: set[str]) -> None:
+        self.routes = sorted(routes)  # few of them, so that their requests meet
         self.runner = asyncio.Runner(loop_factory=VirtualLoop)
         loop = self.runner.get_loop()
         assert isinstance(loop, VirtualLoop)
@@ -60,12 +65,14 @@ class Chaos(RuleBasedStateMachine):
     # --- what happens
 
     @rule(
-        route=st.sampled_from(["plain", "shielded", "limited", "both", "stream"]),
+        route=st.sampled_from(ROUTES),
         work=st.sampled_from([0.0, 1.0, 2.0, 4.0, 5.0, 8.0, 12.0]),
         ends=st.sampled_from(["well", "fails", "conflict"]),
         pieces=st.sampled_from([-1, -1, 3, 2, 0]),
     )
     def a_client_asks(self, route: str, work: float, ends: str, pieces: int) -> None:
+        if route not in self.routes:
+            route = self.routes[ROUTES.index(route) % len(self.routes)]
         one = self.run(self.world.ask(route, work, ends, -1 if route == "stream" else pieces))
         if one is None:
             return
@@ -95,6 +102,23 @@ class Chaos(RuleBasedStateMachine):
 
         self.run(doing())
 
+    @precondition(lambda self: self.world.asked)
+    @rule(data=st.data(), seconds=st.sampled_from([0.0, 1.0, 2.0, 4.0]), turns=st.integers(0, 8))
+    def a_client_hangs_up_later(self, data: st.DataObject, seconds: float, turns: int) -> None:
+        """At the instant of something else, so many turns of the loop after its beginning."""
+        one = data.draw(st.sampled_from(self.world.asked[-6:]))
+
+        async def arrange() -> None:
+            self.loop.call_later(seconds, turn, turns)
+
+        def turn(left: int) -> None:
+            if left:
+                self.loop.call_soon(turn, left - 1)
+            else:
+                self.world.hang_up(one)
+
+        self.run(arrange())
+
     @rule(seconds=st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.0]))
     def time_passes(self, seconds: float) -> None:
         self.run(asyncio.sleep(seconds))
@@ -120,6 +144,13 @@ class Chaos(RuleBasedStateMachine):
                 if one.route == route and one.begun is not None and not one.ended
             ]
             assert len(running) <= SEATS, [str(one) for one in running]
+
+    @invariant()
+    def no_timer_stands_for_nobody(self) -> None:
+        if self.world.shut is None and not any(map(self.world.is_going_on, self.world.asked)):
+            self.run(self.world.turn())
+            # A connection that is cut has a second for what was written before.
+            assert [self.loop.standing(part) for part in PARTS] == [[]] * len(PARTS)
 
     def teardown(self) -> None:
         if not hasattr(self, "runner"):
@@ -186,6 +217,8 @@ class Chaos(RuleBasedStateMachine):
         shut = self.world.shut
         assert shut is not None
         assert self.world.closed is not None
+        if one.limited:
+            assert one.begun is not None and one.begun <= shut, f"the queue was not closed: {one}"
         if one.shielded:
             assert how != "body" or not one.whole or one.read is None, one
             assert how != "body" or one.pieces >= 0, one
