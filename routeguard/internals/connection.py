@@ -32,8 +32,19 @@ def forget_cancelled_drain(request: web.BaseRequest) -> None:
     """
     protocol = request.protocol
     waiter: asyncio.Future[None] | None = getattr(protocol, "_drain_waiter", None)
-    if waiter is not None and waiter.cancelled():
+    if waiter is None:
+        return
+    if waiter.cancelled():
         protocol._drain_waiter = None
+    elif not waiter.done():
+        # Older versions shield it from the cancellation: nobody else asks how it ends.
+        waiter.add_done_callback(_retrieved)
+
+
+def _retrieved(future: "asyncio.Future[None]") -> None:
+    """Keeps asyncio from telling of a failure that nobody has asked for."""
+    if not future.cancelled():
+        future.exception()
 
 
 def is_waiting_for_message(response: web.WebSocketResponse) -> bool:

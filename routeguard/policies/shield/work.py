@@ -108,8 +108,10 @@ class ShieldedWork(Service):
             raise
         finally:
             _bring_out(context)
-        if request.transport is None:
-            _report(job, task)  # aiohttp throws the answer away
+        # Where nobody is left to tell, aiohttp throws the answer away, and the log has the failure
+        # now: raised, it would be logged a second time.
+        if request.transport is None and _report(job, task):
+            return web.Response(status=500)
         response, error = task.result()
         if error is None and response is not None:
             return response
@@ -251,10 +253,14 @@ def _detach(request: web.Request, state: State, waiting: "asyncio.Task[object] |
     guard_writer(request, waiting)
 
 
-def _report(job: _Job, task: "asyncio.Task[Outcome]") -> None:
-    """Logs work that ended with nobody left to tell."""
+def _report(job: _Job, task: "asyncio.Task[Outcome]") -> bool:
+    """Logs work that ended with nobody left to tell.
+
+    Returns:
+        Whether it has failed.
+    """
     if task.cancelled():
-        return
+        return False
     _, error = task.result()
     if isinstance(error, DetachedError):
         logger.info("shielded %s ended where it wanted to send: %s", job, error)
@@ -264,3 +270,5 @@ def _report(job: _Job, task: "asyncio.Task[Outcome]") -> None:
         raise error  # which ends the event loop, as it would without a shield
     elif error is not None and not (isinstance(error, web.HTTPException) and error.status < 500):
         logger.error("shielded %s failed with nobody left to tell", job, exc_info=error)
+        return True
+    return False
