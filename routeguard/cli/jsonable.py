@@ -35,7 +35,12 @@ def _kind_data(kind: PolicyExplanation) -> Data:
     return {
         "applies": [repr(policy) for policy in kind.policies],
         "considered": [
-            {"policy": repr(one.policy), "place": one.place, "verdict": one.verdict}
+            {
+                "policy": repr(one.policy),
+                "place": one.place,
+                "verdict": one.verdict,
+                "status": one.status,
+            }
             for one in kind.considered
         ],
         "note": kind.note,
