@@ -153,6 +153,10 @@ class Policy:
         """
         return await handler(request)
 
+    def __format__(self, spec: str) -> str:
+        """The value as text; `f"{policy:full}"` leaves out nothing, as `repr` may of many items."""
+        return repr(self) if spec == "full" else object.__format__(self, spec)
+
     def covers(self, method: str) -> bool:
         """Whether there is anything for this policy to do on requests with a method.
 

@@ -182,8 +182,9 @@ class PlanBook:
         enter = _way_in(run, marks, self)
         bound = tuple(one.target for one in bindings)
         lane = None
-        if is_root and self._is_first():
-            lane = find_lane(bound, marks, enter, self.running, self)
+        if is_root:
+            is_alone = self._is_first()
+            lane = find_lane(bound, marks, enter, self.running, self, is_alone=is_alone)
         return Plan(enter if lane is None else lane.enter, marks, bound, lane)
 
 

@@ -20,8 +20,11 @@ class ResponseHook:
         """The receiver for aiohttp's signal."""
         plans = self.plans
         plan = plans.by_route.get(request.match_info.route)
-        if plan is None or plan.lane is not None:
+        if plan is None or (plan.lane is not None and plan.lane.is_alone):
             if type(response) is web.Response and is_marked(request, response):
+                return
+        elif plan.lane is not None:
+            if plan.lane.mark(request, response):
                 return
         elif not plan.marks and not plan.bound:
             return

@@ -70,10 +70,10 @@ class PolicyExplanation:
         if all(one.policy in self.policies for one in applying):
             applying.sort(key=lambda one: self.policies.index(one.policy))
         others = [one for one in self.considered if one.verdict != "applies"]
-        lines = [f"{one.policy!r}  ({one.place})" for one in applying]
+        lines = [f"{one.policy:full}  ({one.place})" for one in applying]
         if not any(one.policy in self.policies for one in applying):
-            lines = ["none" + "".join(f": {one.policy!r}  ({one.place})" for one in applying)]
-        lines += [f"  not {one.policy!r}  ({one.place}): {one.verdict}" for one in others]
+            lines = ["none" + "".join(f": {one.policy:full}  ({one.place})" for one in applying)]
+        lines += [f"  not {one.policy:full}  ({one.place}): {one.verdict}" for one in others]
         lines += [f"  {self.note}"] if self.note else []
         return "\n".join(lines)
 

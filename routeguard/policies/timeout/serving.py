@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 
+from routeguard.body_timeout import BodyTimeout
 from routeguard.policy import Bound
 from routeguard.running.deadlines import Bounds, Deadline, HandlerTimeout
 from routeguard.running.started import GOING_AWAY, can_be_answered, cut_off
@@ -49,8 +50,9 @@ class BoundTimeout(Bound):
 
 async def expired(
     request: web.Request, deadline: Deadline, begun: web.StreamResponse | None
-) -> HandlerTimeout:
+) -> HandlerTimeout | BodyTimeout:
     """The error for a bound that was passed; a response that has begun is cut off."""
-    if not can_be_answered(request, begun):
+    answerable = can_be_answered(request, begun)
+    if not answerable:
         await cut_off(request, begun, GOING_AWAY)
-    return deadline.timeout()
+    return deadline.timeout(request, answerable=answerable)
