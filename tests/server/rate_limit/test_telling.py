@@ -68,7 +68,7 @@ async def test_survey_tells_of_the_connection(
 ) -> None:
     def states(app: web.Application) -> list[str]:
         surveyed = survey(app)
-        data = survey_data(surveyed.routes, surveyed.kinds)
+        data = survey_data(surveyed.routes, surveyed.applications, surveyed.kinds)
         return [
             one["status"]
             for route in data["routes"]
