@@ -7,7 +7,7 @@ import sys
 from aiohttp import web
 
 import routeguard
-from routeguard import concurrency_limit, rate_limit, rule
+from routeguard import concurrency_limit, rate_limit, rule, survey
 
 LIMIT = 100
 
@@ -21,10 +21,17 @@ async def slow(request: web.Request) -> web.Response:
     return web.Response(text=str(os.getpid()))
 
 
+async def state(request: web.Request) -> web.Response:
+    """The process, and whether its store is connected."""
+    (told,) = survey(request.app).routes[0]["rate_limit"].considered
+    return web.json_response([os.getpid(), told.status.endswith(": connected")])
+
+
 def make_app(url: str) -> web.Application:
     app = web.Application()
     app.router.add_get("/hello", hello)
     app.router.add_get("/slow", slow)
+    app.router.add_get("/state", state)
     routeguard.setup(
         app,
         rule("/hello", rate_limit(f"{LIMIT}/hour", store=url, name="hellos")),

@@ -128,7 +128,7 @@ async def test_what_a_url_says_reaches_the_client() -> None:
     options = one.client.connection_pool.connection_kwargs  # type: ignore[union-attr]
     assert (options["host"], options["port"], options["db"]) == ("example.com", 6380, 3)
     assert (options["username"], options["password"]) == ("user", "p@ss")
-    assert options["retry"].get_retries() == 0
+    assert options["retry"]._retries == 0
     await one.close()
     watched = RedisPlace("redis+sentinel://:p%40ss@a,b:26380/shop/2").connect(0.25)
     assert len(watched.sentinels) == 2

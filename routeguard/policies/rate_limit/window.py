@@ -180,7 +180,7 @@ class _InParts(_Table):
                 kept[-1] += 1
             else:
                 kept.extend((part, 1))
-        return left, self.seconds(kept, now)
+        return left, (kept[1] + PARTS + 1) * self._length / PARTS - now
 
     def left(self, kept: "array[float]", now: float) -> int:
         self._forget(kept, now)
