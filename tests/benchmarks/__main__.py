@@ -64,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             results.grow(found, lines, effort, say)
         if growing and not options.only:
             results.bound(found, effort, say)
+            results.limit(found, effort, say)
     met = True
     if options.check_budget:
         verdicts, met = budget.check(found)

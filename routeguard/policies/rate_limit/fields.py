@@ -89,17 +89,17 @@ class Fields:
             ]
         )
 
-    def write(self, headers: CIMultiDict[str], counts: Sequence[Count] | None) -> None:
+    def write(self, headers: CIMultiDict[str], counts: Sequence[Count]) -> None:
         """Adds both fields to those of other statements.
 
         Args:
             headers: the response's.
-            counts: what remains; `None` where nothing was counted, so that nothing is known.
+            counts: what remains; empty where nothing was counted, so that nothing is known.
         """
         others = headers.get(RATE_LIMIT_POLICY)
         if others is None:
             headers[RATE_LIMIT_POLICY] = self.policy
-            if counts is not None:
+            if counts:
                 headers[RATE_LIMIT] = self.limit(counts)
             return
         number, suffix = 1, ""
@@ -107,7 +107,7 @@ class Fields:
             number += 1
             suffix = f" ({number})"
         headers[RATE_LIMIT_POLICY] = f"{others}, {self._policy(suffix)}"
-        if counts is None:
+        if not counts:
             return
         limit = self.limit(counts, suffix)
         told = headers.get(RATE_LIMIT)

@@ -17,6 +17,7 @@ from routeguard.policies.rate_limit.stores import Stores
 from routeguard.policies.rate_limit.window import Verdict, Windows
 from routeguard.policy import Bound, Link, Place
 from routeguard.quoting import quoted
+from routeguard.running.deadlines import clock_of
 from routeguard.running.events import Action
 from routeguard.running.state import Run, State, StateMark
 
@@ -92,8 +93,9 @@ class BoundRateLimit(Bound):
         otherwise: Callable[[web.Request, State, Found], Awaitable[web.StreamResponse]],
     ) -> Run:
         """A link that counts in this process; where something has to be awaited, `otherwise`."""
-        key_of, hit, now = self._policy.key, self._windows.hit, self._loop.time
+        key_of, hit, now = self._policy.key, self._windows.hit, clock_of(self._loop)
         is_local = self._policy.store is None
+        bound = self
 
         def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
             if request.method == "OPTIONS" and _is_preflight(request):
@@ -101,9 +103,12 @@ class BoundRateLimit(Bound):
             found = key_of(request)
             if is_local and type(found) is str and len(found) <= LONGEST:
                 wait, counts = hit(found, now())
-                state.note(self, counts)
+                if state.notes is None:  # what `note` does, and a call would cost as much again
+                    state.notes = {bound: counts}
+                else:
+                    state.notes[bound] = counts
                 if wait:
-                    self._refuse(request, found, wait)
+                    bound._refuse(request, found, wait)
                 return inner(request, state)
             return otherwise(request, state, found)
 
@@ -131,7 +136,7 @@ class BoundRateLimit(Bound):
                 return 0.0, ()
             if self._policy.on_failure == "refuse":
                 return PROBE_EVERY, ()
-        return self._windows.hit(key, self._loop.time())
+        return self._windows.hit(key, clock_of(self._loop)())
 
     def _refuse(self, request: web.Request, key: str, wait: float) -> None:
         """Refuses a request, or only says that it would have been.
@@ -160,15 +165,16 @@ class BoundRateLimit(Bound):
 
     def marks(self) -> StateMark | None:
         """Writes on every answer what remains."""
-        return None if self._policy.report_only else self._mark
+        if self._policy.report_only:
+            return None
+        bound, write = self, self._fields.write
 
-    def _mark(
-        self, request: web.Request, response: web.StreamResponse, state: State
-    ) -> Awaitable[None] | None:
-        counts = state.noted(self)
-        if isinstance(counts, tuple):
-            self._fields.write(response.headers, counts or None)
-        return None
+        def mark(request: web.Request, response: web.StreamResponse, state: State) -> None:
+            counts = state.noted(bound)
+            if isinstance(counts, tuple):
+                write(response.headers, counts)
+
+        return mark
 
 
 class _PutOff:
