@@ -83,6 +83,18 @@ async def test_a_place_becomes_free_by_the_servers_clock(redis: RedisServer) -> 
         assert without_time(await ask(store, asked))[0]
 
 
+async def test_each_place_becomes_free_by_itself(redis: RedisServer) -> None:
+    asked = question("2/second")
+    async with connected(redis.url) as store:
+        assert without_time(await ask(store, asked)) == (True, [1])
+        await asyncio.sleep(0.5)
+        assert without_time(await ask(store, asked)) == (True, [0])
+        wait, _ = await ask(store, asked) or (0.0, ())
+        assert wait < 0.5
+        await asyncio.sleep(wait + 0.01)
+        assert without_time(await ask(store, asked)) == (True, [0])  # the second is still there
+
+
 async def test_parts_leave_the_window(redis: RedisServer) -> None:
     asked = question("1100/second")
     async with connected(redis.url) as store:

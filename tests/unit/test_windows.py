@@ -32,7 +32,10 @@ class Oracle:
 exact_rates = st.lists(
     st.builds(Rate, st.integers(1, 12), st.integers(1, 20)), min_size=1, max_size=3
 )
-gaps = st.lists(st.integers(0, 200), min_size=1, max_size=60)
+# In ticks; whole seconds often, so that requests come in the very moment in which others leave.
+gaps = st.lists(
+    st.one_of(st.integers(0, 200), st.sampled_from([0, 64, 128, 640])), min_size=1, max_size=60
+)
 
 
 @given(exact_rates, gaps)

@@ -77,10 +77,9 @@ class BoundRateLimit(Bound):
 
         def within(inner: Run) -> Run:
             def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
-                noted = state.noted(self)
-                if isinstance(noted, _PutOff):
-                    state.note(self, None)  # asked once, however often others call inwards
-                    return self._count(request, state, noted.found, inner)
+                put_off = state.noted(self)
+                if isinstance(put_off, _PutOff):
+                    return self._count_put_off(request, state, put_off, inner)
                 return inner(request, state)
 
             return run
@@ -124,6 +123,21 @@ class BoundRateLimit(Bound):
             if wait:
                 self._refuse(request, key, wait)
         return await inner(request, state)
+
+    async def _count_put_off(
+        self, request: web.Request, state: State, put_off: "_PutOff", inner: Run
+    ) -> web.StreamResponse:
+        """Counts a request once, also where a kind of the user's own calls inwards twice at once."""
+        if put_off.passes is not None:
+            if not await asyncio.shield(put_off.passes):
+                raise RateLimited(PROBE_EVERY, self._policy.name or self._place.text)
+            return await inner(request, state)
+        passes = put_off.passes = self._loop.create_future()
+        try:
+            return await self._count(request, state, put_off.found, _telling(passes, inner))
+        finally:
+            if not passes.done():
+                passes.set_result(False)
 
     async def _ask(self, key: str) -> Verdict:
         """The verdict on a request; without counts where nothing counts it."""
@@ -180,10 +194,22 @@ class BoundRateLimit(Bound):
 class _PutOff:
     """The key of a request that is counted inside the task that owns its work."""
 
-    __slots__ = ("found",)
+    __slots__ = ("found", "passes")
 
     def __init__(self, found: Found) -> None:
         self.found = found
+        self.passes: asyncio.Future[bool] | None = None
+        """Whether it was let through, once it is being asked."""
+
+
+def _telling(passes: "asyncio.Future[bool]", inner: Run) -> Run:
+    """What is inside, and whoever waits is told that the request has come so far."""
+
+    def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
+        passes.set_result(True)
+        return inner(request, state)
+
+    return run
 
 
 def _is_preflight(request: web.Request) -> bool:
