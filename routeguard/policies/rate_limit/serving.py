@@ -127,7 +127,7 @@ class BoundRateLimit(Bound):
     async def _count_put_off(
         self, request: web.Request, state: State, put_off: "_PutOff", inner: Run
     ) -> web.StreamResponse:
-        """Counts a request once, also where a kind of the user's own calls inwards twice at once."""
+        """Counts a request once, also where a kind of one's own calls inwards twice at once."""
         if put_off.passes is not None:
             if not await asyncio.shield(put_off.passes):
                 raise RateLimited(PROBE_EVERY, self._policy.name or self._place.text)
