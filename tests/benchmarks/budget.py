@@ -60,7 +60,7 @@ def verdicts(results: Results) -> Iterator[Verdict]:
                 0.9,
             )
     if limiting := results.limiting:
-        added = limiting["errors, rate_limit"].overhead.median - limiting["errors"].overhead.median
+        added = limiting["csrf, rate_limit"].overhead.median - limiting["csrf"].overhead.median
         yield Verdict(
             "rate_limit in memory: µs over the same route without it", Spread.of([added]), 3.0
         )

@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 import routeguard
-from routeguard import Policy, concurrency_limit, errors, rate_limit
+from routeguard import Policy, concurrency_limit, csrf, rate_limit
 
 from . import guarded, views
 from .contenders import bare
@@ -18,8 +18,8 @@ from .scenarios import SCENARIOS
 
 __all__ = ["LIMITING", "limiting"]
 
-KEYS = [f"192.0.{number // 250}.{number % 250}" for number in range(5000)]
-"""The clients that take turns, as many as an application of some size has at once."""
+KEYS = [f"192.0.{number // 250}.{number % 250}" for number in range(500)]
+"""The clients that take turns, all of whom the limits know after the warm-up."""
 
 RATE = "1000/second"
 """A rate that no client comes near, so that nobody is refused and all answers are of one size."""
@@ -100,11 +100,16 @@ Build = Callable[[], web.Application]
 
 LIMITING: dict[str, tuple[str, Build]] = {
     "bare": ("bare application", bare),
-    "errors": ("routeguard, errors", lambda: _with(errors())),
+    "csrf": ("routeguard, csrf", lambda: _with(csrf())),
     "rate_limit": ("routeguard, rate_limit", lambda: _with(rate_limit(RATE, key=_key()))),
-    "errors, rate_limit": (
-        "routeguard, errors and rate_limit",
-        lambda: _with(errors(), rate_limit(RATE, key=_key())),
+    "csrf, rate_limit": (
+        "routeguard, csrf and rate_limit",
+        lambda: _with(csrf(), rate_limit(RATE, key=_key())),
+    ),
+    "five": ("routeguard, five policies, in the fast lane", guarded.by_fallback),
+    "five, rate_limit": (
+        "routeguard, five policies and rate_limit",
+        lambda: _with(*guarded.five(), rate_limit(RATE, key=_key())),
     ),
     "limits": ("limits in a middleware", limits_library),
     "aiohttp-ratelimiter": ("aiohttp-ratelimiter", aiohttp_ratelimiter),

@@ -98,10 +98,15 @@ class Fields:
         """
         others = headers.get(RATE_LIMIT_POLICY)
         if others is None:
-            headers[RATE_LIMIT_POLICY] = self.policy
+            headers.add(RATE_LIMIT_POLICY, self.policy)
             if counts:
-                headers[RATE_LIMIT] = self.limit(counts)
-            return
+                headers.add(RATE_LIMIT, self.limit(counts))
+        else:
+            self._write_beside(others, headers, counts)
+
+    def _write_beside(
+        self, others: str, headers: CIMultiDict[str], counts: Sequence[Count]
+    ) -> None:
         number, suffix = 1, ""
         while any(f'"{name}{suffix}"' in others for name in self._names):
             number += 1

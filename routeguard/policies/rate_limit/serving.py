@@ -184,7 +184,7 @@ class BoundRateLimit(Bound):
         bound, write = self, self._fields.write
 
         def mark(request: web.Request, response: web.StreamResponse, state: State) -> None:
-            counts = state.noted(bound)
+            counts = None if state.notes is None else state.notes.get(bound)
             if isinstance(counts, tuple):
                 write(response.headers, counts)
 
