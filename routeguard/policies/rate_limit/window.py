@@ -109,9 +109,11 @@ class _Table(ABC):
     def _enter(self, key: str, now: float) -> "array[float]":
         keys = self._shards[hash(key) % SHARDS]
         oldest = [one for one, _ in zip(keys, range(2), strict=False)]
-        gone = [one for one in oldest if self._newest(keys[one]) <= now - self._length]
+        # A part leaves the window up to its own length after the newest request in it.
+        idle = now - self._length * (1 + 1 / PARTS)
+        gone = [one for one in oldest if self._newest(keys[one]) <= idle]
         if not gone and len(keys) >= self._max_keys:
-            gone = [min(reversed(oldest), key=lambda one: self._newest(keys[one]))]
+            gone = [min(oldest, key=lambda one: self._newest(keys[one]))]
         for one in oldest:
             if one in gone:
                 del keys[one]
@@ -137,7 +139,7 @@ class _Table(ABC):
 
     @abstractmethod
     def _newest(self, kept: "array[float]") -> float:
-        """When the newest request came, at the latest; long ago where there is none."""
+        """When the newest request came; before all times where there is none."""
 
 
 class _Exact(_Table):
@@ -189,7 +191,7 @@ class _InParts(_Table):
 
     A part is counted until the last moment of it has left the window, so the rate is never
     exceeded. A place becomes free up to a part's length late. What is kept of a key is the count
-    of the whole window, then number and count of each part.
+    of the whole window and the time of the newest request, then number and count of each part.
     """
 
     __slots__ = ()
@@ -199,32 +201,33 @@ class _InParts(_Table):
         left = self._limit - int(kept[0]) - 1
         if left >= 0:
             kept[0] += 1
-            if len(kept) > 1 and kept[-2] == part:
+            kept[1] = now
+            if len(kept) > 2 and kept[-2] == part:
                 kept[-1] += 1
             else:
                 kept.extend((part, 1))
-        return left, (kept[1] + PARTS + 1) * self._length / PARTS - now
+        return left, (kept[2] + PARTS + 1) * self._length / PARTS - now
 
     def left(self, kept: "array[float]", now: float) -> int:
         self._forget(kept, now)
         return self._limit - int(kept[0])
 
     def seconds(self, kept: "array[float]", now: float) -> float:
-        return (kept[1] + PARTS + 1) * self._length / PARTS - now if len(kept) > 1 else 0.0
+        return (kept[2] + PARTS + 1) * self._length / PARTS - now if len(kept) > 2 else 0.0
 
     def _forget(self, kept: "array[float]", now: float) -> int:
         """Takes out the parts that have left the window; the number of the part that is now."""
         part = int(now * PARTS / self._length)
-        gone = 1
+        gone = 2
         while gone < len(kept) and kept[gone] < part - PARTS:
             kept[0] -= kept[gone + 1]
             gone += 2
-        if gone > 1:
-            del kept[1:gone]
+        if gone > 2:
+            del kept[2:gone]
         return part
 
     def _empty(self) -> "array[float]":
-        return array("d", (0,))
+        return array("d", (0, -math.inf))
 
     def _newest(self, kept: "array[float]") -> float:
-        return (kept[-2] + 1) * self._length / PARTS if len(kept) > 1 else -math.inf
+        return kept[1]
