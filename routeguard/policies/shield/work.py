@@ -8,7 +8,7 @@ from typing import TypeAlias
 from aiohttp import web
 
 from routeguard.configuration import ConfigError
-from routeguard.internals.bodies import abandon_body, keep_body
+from routeguard.internals.bodies import abandon_body, keep_body, refusal_of_body
 from routeguard.internals.request import close_files
 from routeguard.internals.writer import DetachedError, guard_writer, is_own_connection
 from routeguard.quoting import quoted
@@ -217,5 +217,7 @@ def _report(job: _Job, task: "asyncio.Task[Outcome]") -> None:
         logger.info("shielded %s ended, since its client has left: %s", job, error)
     elif isinstance(error, SystemExit | KeyboardInterrupt):
         raise error  # which ends the event loop, as it would without a shield
+    elif error is not None and (refusal := refusal_of_body(job.request)) is not None:
+        logger.info("shielded %s ended without its body: %s", job, refusal.text)
     elif error is not None and not (isinstance(error, web.HTTPException) and error.status < 500):
         logger.error("shielded %s failed with nobody left to tell", job, exc_info=error)
