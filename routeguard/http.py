@@ -1,8 +1,22 @@
 """Names and rules of HTTP that several parts of the library go by."""
 
-from multidict import istr
+from multidict import CIMultiDict, istr
 
-__all__ = ["REQUEST_METHOD"]
+__all__ = ["REQUEST_METHOD", "VARY", "vary_by"]
 
 REQUEST_METHOD = istr("Access-Control-Request-Method")
 """The header by which a preflight says what it asks about (Fetch, CORS-preflight request)."""
+
+VARY = istr("Vary")
+
+
+def vary_by(headers: "CIMultiDict[str]", *names: str) -> None:
+    """Adds names to `Vary` (RFC 9110, section 12.5.5), each once, keeping what is there."""
+    lines = headers.getall(VARY, None)
+    if lines is None:
+        headers[VARY] = ", ".join(names)
+        return
+    tokens = {token.strip().lower() for line in lines for token in line.split(",")}
+    missing = [] if "*" in tokens else [name for name in names if name.lower() not in tokens]
+    if missing:
+        headers[VARY] = ", ".join([line for line in lines if line.strip()] + missing)

@@ -13,16 +13,19 @@ from yarl import URL
 
 from routeguard.configuration import shown
 
-__all__ = ["DEFAULT_PORTS", "OriginSet", "read_origin", "serialised"]
+__all__ = ["DEFAULT_PORTS", "OriginSet", "is_of_host", "read_origin", "serialised"]
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 LONGEST_ORIGIN = 512
-LONGEST_HOST = 253  # RFC 1035, section 2.3.4, written with dots
+LONGEST_HOST = 253  # RFC 1035, section 2.3.4, written with dots but without the root's
 
-LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-HOST = rf"{LABEL}(?:\.{LABEL})*|\[[0-9a-f:.]+\]"
+# As browsers serialise hosts (URL standard, host serializer): a label may begin or end with a
+# hyphen, which registries refuse, and the root's dot at the end stays.
+LABEL = r"[a-z0-9_-]{1,63}"
+HOST = rf"{LABEL}(?:\.{LABEL})*\.?|\[[0-9a-f:.]+\]"
 SCHEME = r"[a-z][a-z0-9+.-]*"
 ORIGIN = re.compile(rf"({SCHEME})://({HOST})(?::([1-9][0-9]{{0,4}}))?", re.ASCII)
+OF_HOST = re.compile(rf"(https?)://((?:{HOST})(?::[1-9][0-9]{{0,4}})?)", re.ASCII)
 GIVEN = re.compile(r"(?:(?P<scheme>[^:/?#]*):)?(?P<slashes>//)?(?P<rest>[^/?#]*)(?P<tail>.*)")
 
 
@@ -53,7 +56,27 @@ def split_origin(text: str) -> tuple[str, str, str] | None:
     scheme, host, port = found[1], found[2], found[3] or ""
     if port and (int(port) > 65535 or DEFAULT_PORTS.get(scheme) == int(port)):
         return None
-    return (scheme, host, port) if len(host) <= LONGEST_HOST else None
+    return (scheme, host, port) if len(host.removesuffix(".")) <= LONGEST_HOST else None
+
+
+def is_of_host(origin: str, host: str) -> bool:
+    """Whether an origin is that of the pages of a host, over HTTP or HTTPS.
+
+    The scheme's default port may be written out on either side. The root's dot makes another
+    host, as it does for browsers.
+
+    Args:
+        origin: the value of `Origin`, as it came.
+        host: the host that a request was sent to, with its port, as `Host` has it.
+    """
+    # Lower-casing maps some other characters to ASCII letters, so ASCII comes first.
+    if len(origin) > LONGEST_ORIGIN or not (origin.isascii() and host.isascii()):
+        return False
+    found = OF_HOST.fullmatch(origin.lower())
+    if found is None:
+        return False
+    default = f":{DEFAULT_PORTS[found[1]]}"
+    return found[2].removesuffix(default) == host.lower().removesuffix(default)
 
 
 class OriginSet:
@@ -175,20 +198,24 @@ def _check_authority(name: str, scheme: str, rest: str) -> list[str]:
                 f"write `{scheme}://{host}`"
             )
     base = host.removeprefix("*.")
-    if host == "*":
+    name_only = base.removesuffix(".")
+    last = name_only.rpartition(".")[2]
+    if host == "*" and scheme not in DEFAULT_PORTS:
+        # An extension has another identifier in each browser that it is installed in.
+        pattern = scheme.replace(".", "[.]").replace("+", "[+]") + "://[a-z0-9-]+"
+        faults.append(f"{name}: a `*` stands for no identifier: write re.compile('{pattern}')")
+    elif host == "*":
         faults.append(f"{name} would admit every host: write '*' alone if that is meant")
     elif "*" in base:
         faults.append(
             f"{name}: a `*` stands only for whole labels at the left: write "
             f"`{scheme}://*.example.com`"
         )
-    elif host.endswith("."):
-        faults.append(f"{name} ends in a dot: write `{scheme}://{host.rstrip('.')}`")
     elif host.startswith("["):
         faults += _check_ipv6(name, scheme, host)
-    elif not re.fullmatch(HOST, base) or len(base) > LONGEST_HOST:
+    elif not re.fullmatch(HOST, base) or len(name_only) > LONGEST_HOST:
         faults.append(f"{name}: `{host}` is no host name: write `https://example.com`")
-    elif base.rpartition(".")[2].isdigit() or re.fullmatch(r"0x[0-9a-f]*", base.rpartition(".")[2]):
+    elif last.isdigit() or re.fullmatch(r"0x[0-9a-f]*", last):
         faults += _check_ipv4(name, scheme, host)
     return faults
 
@@ -196,7 +223,11 @@ def _check_authority(name: str, scheme: str, rest: str) -> list[str]:
 def _check_ipv4(name: str, scheme: str, host: str) -> list[str]:
     # A host whose last label is a number is an IPv4 address (URL standard, "ends in a number").
     if host.startswith("*."):
-        return [f"{name}: an address has no subdomains: write `{scheme}://{host[2:]}`"]
+        return [f"{name}: an address has no subdomains: write `{scheme}://{host[2:].rstrip('.')}`"]
+    if host.endswith("."):
+        return [
+            f"{name}: browsers leave out the dot after an address: write `{scheme}://{host[:-1]}`"
+        ]
     try:
         ipaddress.IPv4Address(host)
     except ValueError:

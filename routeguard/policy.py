@@ -8,15 +8,18 @@ since aiohttp asks `issubclass` of it: its policies stand in an attribute of the
 import functools
 import inspect
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar, cast, final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast, final
 
 import wrapt
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractView
 
+from routeguard.asking import Asked, PlaceKind, Stated
 from routeguard.configuration import ConfigError, shown
+from routeguard.finding import Finding
 from routeguard.running.application import Running
 from routeguard.running.state import Run, StateMark
 
@@ -25,6 +28,7 @@ __all__ = [
     "Bound",
     "Guarded",
     "Handler",
+    "Link",
     "Middleware",
     "Place",
     "PlaceKind",
@@ -32,6 +36,7 @@ __all__ = [
     "is_async",
     "kind_name",
     "kind_of",
+    "layers",
     "misuse",
     "policies_of",
     "proxied_by",
@@ -40,10 +45,8 @@ __all__ = [
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 H = TypeVar("H", bound=Callable[..., object])
 
+NO_CODES: Mapping[str, str] = MappingProxyType({})
 VIEW_ATTRIBUTE = "__routeguard_policies__"
-
-
-PlaceKind = Literal["view method", "decorator", "view class", "rule", "fallback"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Place:
         kind: what it is: `"decorator"`, `"view method"`, `"view class"`, `"rule"` or
             `"fallback"`.
         app: the application that states it; of a decorator, the handler's own.
+        handler: the name of the handler that it stands on; empty for a rule or fallback.
     """
 
     text: str
@@ -62,6 +66,7 @@ class Place:
     app: web.Application = field(repr=False)
     running: Running = field(repr=False, compare=False)
     """The run of the application for which the policy is bound."""
+    handler: str = ""
 
     def __str__(self) -> str:
         return self.text
@@ -87,15 +92,21 @@ class Policy:
     the alphabetical order of their names. With `innermost = True` they nest inside `shield`, right
     around the handler's work.
 
-    The names `bind`, `handle`, `mark`, `start`, `stop`, `explain`, `findings`, `names_kind`,
-    `on_every_route`, `adds_up` and `innermost` are the base class's: no field of a kind may be
-    called so.
+    The names `bind`, `handle`, `mark`, `start`, `stop`, `covers`, `conflict`, `explain`,
+    `findings`, `finding_codes`, `names_kind`, `on_every_route`, `adds_up`, `distinct` and
+    `innermost` are the base class's: no field of a kind may be called so.
     """
 
     __slots__ = ()
 
     adds_up: ClassVar[bool] = False
     """Whether all statements of this kind apply to a request, instead of the nearest alone."""
+
+    distinct: ClassVar[bool] = True
+    """Whether equal values of a kind that adds up apply once, at the outermost place."""
+
+    finding_codes: ClassVar[Mapping[str, str]] = NO_CODES
+    """The codes of what `findings` of this kind finds, each with its title."""
 
     innermost: ClassVar[bool] = False
     """Whether a kind of your own nests inside `shield`, right around the handler's work."""
@@ -142,6 +153,47 @@ class Policy:
         """
         return await handler(request)
 
+    def __format__(self, spec: str) -> str:
+        """The value as text; `f"{policy:full}"` leaves out nothing, as `repr` may of many items."""
+        return repr(self) if spec == "full" else object.__format__(self, spec)
+
+    def covers(self, method: str) -> bool:
+        """Whether there is anything for this policy to do on requests with a method.
+
+        `explain`, `routes` and `check` ask it. A policy that says no applies to none of them.
+
+        Args:
+            method: the method, in upper case.
+
+        Returns:
+            Whether it applies. Default: to every method.
+        """
+        return True
+
+    def explain(self, asked: Asked) -> Iterable[tuple[str, str]]:
+        """What `explain` tells of this policy for one request, beyond that it applies.
+
+        Args:
+            asked: the request.
+
+        Returns:
+            Rows of a name (`"scheme"`, `"origin"`, `"note"`) and a text of one or several lines.
+            Default: none.
+        """
+        return ()
+
+    def findings(self, stated: Stated) -> Iterable[Finding]:
+        """What looks wrong about this policy where it is stated; `check` asks it.
+
+        Args:
+            stated: where it is stated, and the routes to which it applies.
+
+        Returns:
+            The findings, each with `stated.place` for its place, and a code from
+            `finding_codes`. Default: none.
+        """
+        return ()
+
     def mark(self, request: web.Request, response: web.StreamResponse) -> Awaitable[None] | None:
         """Writes on a response that leaves, of whatever kind it is.
 
@@ -168,12 +220,26 @@ class Policy:
         """What a kind of the library does on every route with a method, stated there or not."""
         return None
 
+    def conflict(self, other: "Policy") -> str | None:
+        """Why this value and another of a kind that adds up cannot stand in one list.
+
+        Args:
+            other: a value of the same kind, in the same rule or among the same fallbacks.
+
+        Returns:
+            What is wrong with both, for an error message; `None` where nothing is.
+        """
+        return None
+
     def names_kind(self) -> bool:
         """Whether this very value stands for its whole kind, as in `exempt(shield)`."""
         return False
 
 
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+
+Link = Callable[[Run], Run]
+"""Puts a policy around what is inside it."""
 
 
 class Bound:
@@ -185,6 +251,9 @@ class Bound:
 
     __slots__ = ()
 
+    owns_work: ClassVar[bool] = False
+    """Whether what is inside goes on without the client, in a task of its own."""
+
     def covers(self, method: str) -> bool:
         """Whether there is anything to do for requests with a method."""
         return True
@@ -192,6 +261,15 @@ class Bound:
     def link(self, inner: Run) -> Run:
         """The chain with this policy around what is inside."""
         return inner
+
+    def split(self) -> "tuple[Link, Link] | None":
+        """The link in two, for where the work inside is owned (`owns_work`).
+
+        The first stands in the link's place and awaits nothing by itself: a client that hangs up
+        at once would be lost in it. The second stands inside the owned task. `None`: the link
+        awaits nothing in any case.
+        """
+        return None
 
     def marks(self) -> StateMark | None:
         """What writes on responses that leave; `None` where nothing does."""
@@ -207,6 +285,17 @@ class Bound:
 
     def beside_handler(self) -> tuple[Middleware, web.Application] | None:
         """A middleware to run inside the application's own, and the application that stated it."""
+        return None
+
+    def join(self, farther: "Sequence[Bound]") -> "Bound | None":
+        """One object in place of this statement and all farther ones of a kind that adds up.
+
+        Args:
+            farther: the other statements that apply, nearest first.
+
+        Returns:
+            The object; `None` where each statement stands by itself.
+        """
         return None
 
     async def start(self) -> None:
@@ -353,7 +442,7 @@ def policies_of(handler: object, method: str) -> list[tuple[PlaceKind, str, Atta
         where a class does, and policy. The outermost of several decorators comes first.
     """
     found: list[tuple[PlaceKind, str, Attached]] = []
-    for layer in _layers(handler):
+    for layer in layers(handler):
         if type(layer) is Guarded:
             found.extend(("decorator", "", attached) for attached in layer._self_policies)
         elif isinstance(layer, type):
@@ -370,13 +459,13 @@ def misuse(handler: object) -> str | None:
     Returns:
         What is wrong and what to write instead; `None` where nothing is.
     """
-    for layer in _layers(handler):
+    for layer in layers(handler):
         if isinstance(layer, Policy):
             return _missing_parentheses(layer)
         if isinstance(layer, type) and issubclass(layer, AbstractView):
             for name in hdrs.METH_ALL:
                 member = inspect.getattr_static(layer, name.lower(), None)
-                for inner in _layers(member):
+                for inner in layers(member):
                     if isinstance(inner, Policy):
                         return f"its method {name.lower()}: {_missing_parentheses(inner)}"
     return None
@@ -390,7 +479,7 @@ def _missing_parentheses(policy: Policy) -> str:
     )
 
 
-def _layers(handler: object) -> Iterator[object]:
+def layers(handler: object) -> Iterator[object]:
     """The handler and all that it wraps, outermost first: proxies, decorators, partials, methods.
 
     Somebody else's decorator on top of ours hides the proxy; `functools.wraps` leaves a way in.
@@ -421,7 +510,7 @@ def _view_policies(view: type, method: str) -> Iterator[tuple[PlaceKind, str, At
     # A view's methods are found by lower-cased name; METH_ALL keeps "REQUEST" from being one.
     if method in hdrs.METH_ALL:
         member = inspect.getattr_static(view, method.lower(), None)
-        for layer in _layers(member):
+        for layer in layers(member):
             if type(layer) is Guarded:
                 for attached in layer._self_policies:
                     yield "view method", "", attached

@@ -28,31 +28,10 @@ find_python() {
 # requirements SET: what pip installs for it, one argument a line.
 requirements() {
     case $1 in
-        dev) printf '%s\n' --editable '.[cli,negotiation]' --group dev ;;
-        tour) printf '%s\n' --editable '.[cli,negotiation]' ;;
-        lowest)
-            printf '%s\n' --editable '.[cli,negotiation]' --group test --group peers \
-                --constraint "$root/.venv-lowest/floors.txt"
-            ;;
+        dev) printf '%s\n' --editable '.[cli,negotiation,redis,opentelemetry,prometheus]' --group dev ;;
+        tour) printf '%s\n' --editable '.[cli,negotiation,redis]' ;;
         *) complain "no such set of requirements: $1" && return 1 ;;
     esac
-}
-
-# floors PYTHON: the lower bound of each dependency in pyproject.toml, as pins.
-floors() {
-    "$1" - "$root/pyproject.toml" <<'PYTHON'
-import re, sys, tomllib
-
-with open(sys.argv[1], "rb") as file:
-    project = tomllib.load(file)["project"]
-for requirement in sum(project["optional-dependencies"].values(), project["dependencies"]):
-    bounded = re.fullmatch(r"([A-Za-z0-9._-]+)>=([0-9.]+)(,<[0-9.]+)?", requirement)
-    if bounded is None:
-        sys.exit(f"pyproject.toml: {requirement!r} is not of the form 'name>=version[,<version]'")
-    print("{}=={}".format(bounded[1], bounded[2]))
-# What aiohttp and yarl bring along, as old as this Python has wheels of it.
-print("multidict==6.0.5")
-PYTHON
 }
 
 # stamp VENV SET: everything that decides whether what is installed is still right.
@@ -99,9 +78,6 @@ bootstrap() {
     rm -f "$venv/.stamp-$set"
     # Dependency groups came with pip 25.1.
     "$venv/bin/python" -m pip install --quiet 'pip>=25.1' || return 1
-    if [ "$set" = lowest ]; then
-        floors "$venv/bin/python" >"$venv/floors.txt" || return 1
-    fi
     mapfile -t wanted < <(requirements "$set")
     (cd "$root" && "$venv/bin/python" -m pip install --quiet "${wanted[@]}") || return 1
     stamp "$venv" "$set" >"$venv/.stamp-$set"

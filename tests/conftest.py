@@ -1,15 +1,18 @@
 """What every test has: Hypothesis profiles, the rules about skips, and a watch on asyncio's log."""
 
+import asyncio
 import gc
 import importlib.util
 import logging
 import os
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from importlib.metadata import version
 
 import pytest
 from hypothesis import settings
+
+from tests.support import loops
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -28,10 +31,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run the long tests too, and 20,000 examples for each property",
     )
 
+    parser.addoption(
+        "--soak", action="store_true", help="ten minutes of mixed load instead of some seconds"
+    )
+    parser.addoption(
+        "--loop",
+        choices=loops.NAMES,
+        default=os.environ.get(loops.ENVIRONMENT, loops.NAMES[0]),
+        help="the event loop; eager-debug is asyncio's with eager tasks, in debug mode",
+    )
+
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ[loops.ENVIRONMENT] = config.getoption("loop")
     brief = "brief" if config.getoption("brief") else "ordinary"
     settings.load_profile("nightly" if config.getoption("nightly") else brief)
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {os.environ[loops.ENVIRONMENT]: loops.new_event_loop}
 
 
 def pytest_report_header() -> list[str]:
@@ -141,3 +159,9 @@ def chromium() -> str:
 def nginx() -> str:
     """The path of nginx."""
     return _program("nginx-light", "nginx")
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> str:
+    """The path of redis-server."""
+    return _program("redis-server", "redis-server")

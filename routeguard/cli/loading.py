@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import redirect_stdout
 
 from aiohttp import web
+from aiohttp.web_app import Application
 
 __all__ = ["TargetError", "load_application"]
 
@@ -36,9 +37,9 @@ def load_application(target: str, arguments: Sequence[str] = ()) -> web.Applicat
     # What user code prints is no part of the answer, which may be JSON.
     with redirect_stdout(sys.stderr):
         found = _attribute(target)
-        if not isinstance(found, web.Application):
+        if not isinstance(found, Application):
             found = _made(target, found, arguments)
-    if not isinstance(found, web.Application):
+    if not isinstance(found, Application):
         raise TargetError(f"{target} made {_described(found)}, which is no web.Application")
     return found
 
@@ -77,7 +78,7 @@ def _module(name: str) -> types.ModuleType:
 def _missing(module: str, owner: object, part: str) -> str:
     names = [name for name in dir(owner) if not name.startswith("_")]
     close = difflib.get_close_matches(part, names, n=1)
-    apps = [name for name in names if isinstance(getattr(owner, name, None), web.Application)]
+    apps = [name for name in names if isinstance(getattr(owner, name, None), Application)]
     hint = f": did you mean {(close or apps)[0]!r}?" if close or apps else ""
     return f"the module {module!r} has no attribute {part!r}{hint}"
 

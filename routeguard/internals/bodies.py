@@ -19,6 +19,7 @@ __all__ = [
     "is_waiting_for_body",
     "keep_body",
     "limit_body",
+    "lose_body",
     "refusal_of_body",
 ]
 
@@ -69,6 +70,13 @@ def abandon_body(request: web.Request) -> None:
     body = request.content
     if isinstance(body, GuardedReader):
         body.abandon()
+
+
+def lose_body(request: web.BaseRequest) -> None:
+    """Fails what has not arrived of the body, since the server shuts down and reads no more."""
+    body = request.content
+    if isinstance(body, GuardedReader):
+        body.lose()
 
 
 def limit_body(

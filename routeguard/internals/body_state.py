@@ -13,6 +13,7 @@ from routeguard.internals.tap import ParserTap
 
 __all__ = [
     "ANSWERED",
+    "SHUTTING_DOWN",
     "BodyFailure",
     "BodyState",
     "late",
@@ -96,6 +97,15 @@ def lost(why: BaseException) -> BodyFailure:
 def _answered() -> ConnectionResetError:
     return ConnectionResetError("the request was answered before its body came")
 
+
+def _shutting_down() -> web.HTTPServiceUnavailable:
+    return web.HTTPServiceUnavailable(
+        text="The server is shutting down, and reads no more of this request: send it again."
+    )
+
+
+SHUTTING_DOWN = BodyFailure(_shutting_down)
+"""The server reads no more of what clients send."""
 
 ANSWERED = BodyFailure(_answered)
 """What comes now is too late to be read, by nobody's fault."""

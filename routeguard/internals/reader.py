@@ -18,6 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from routeguard.internals.body_state import (
     ANSWERED,
+    SHUTTING_DOWN,
     BodyFailure,
     BodyState,
     late_for_answer,
@@ -139,6 +140,12 @@ class GuardedReader(StreamReader):
         if not self._eof:
             self.fail(late_for_answer() if is_awaited(self) else ANSWERED)
             self._let_flow()
+
+    def lose(self) -> None:
+        """Fails what has not arrived: aiohttp throws all further input away."""
+        if not self._eof:
+            self.fail(SHUTTING_DOWN)
+            self._timer.ended = True
 
     # What the parser calls.
 

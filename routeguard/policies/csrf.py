@@ -1,27 +1,34 @@
 """`csrf`: cross-origin requests that would change something are refused, without tokens."""
 
-from collections.abc import Collection
+import logging
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import ClassVar, NoReturn, Self
 
 from aiohttp import web
 from yarl import URL
 
+from routeguard.asking import Asked, Stated
 from routeguard.configuration import ConfigError, Faults, listed, shown
-from routeguard.origins import (
-    DEFAULT_PORTS,
-    OriginSet,
-    read_origin,
-    serialised,
-    split_origin,
-)
-from routeguard.policy import Handler, Policy
+from routeguard.finding import Finding
+from routeguard.origin_findings import TRUST_CODES, plain_http, public_suffixes
+from routeguard.origins import OriginSet, is_of_host, read_origin, serialised
+from routeguard.policy import Bound, Place, Policy
+from routeguard.quoting import quoted
+from routeguard.running.proxies import asked_authority
+from routeguard.running.state import Run, State
 from routeguard.websocket import is_websocket_handshake
 
-__all__ = ["csrf"]
+__all__ = ["CrossOriginRefused", "csrf"]
+
+logger: logging.Logger = logging.getLogger("routeguard.csrf")
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 SAME_SITE = frozenset({"same-origin", "none"})
+
+
+class CrossOriginRefused(web.HTTPForbidden):
+    """A cross-origin request that `csrf` refuses: 403, with the reason as its text."""
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -32,8 +39,12 @@ class csrf(Policy):
     (RFC 9110, section 9.2.1) pass; a WebSocket handshake is not one of them, since browsers apply
     no CORS to it. Otherwise an `Origin` in `trusted_origins` passes; then `Sec-Fetch-Site`
     decides: `same-origin` and `none` pass, anything else is refused. With neither header the
-    request is no browser's and passes. With `Origin` alone it must equal the request's own host.
-    What is refused gets 403 through the error handler.
+    request is no browser's and passes. With `Origin` alone it must be of the request's own host
+    and port; a default port may be written out on either side, and HTTP and HTTPS are not told
+    apart, since a proxy may end TLS. No other scheme is a browser's own.
+
+    What is refused raises `CrossOriginRefused`, which is answered with 403 through the error
+    handler, and logs one line at INFO on `routeguard.csrf`.
 
     An origin that `cors` allows is not thereby trusted here.
 
@@ -45,6 +56,8 @@ class csrf(Policy):
     Raises:
         ConfigError: something that is no such origin.
     """
+
+    finding_codes: ClassVar[Mapping[str, str]] = TRUST_CODES
 
     trusted_origins: tuple[str, ...]
     _trusted: OriginSet = field(compare=False)
@@ -78,16 +91,27 @@ class csrf(Policy):
         object.__setattr__(self, "trusted_origins", tuple(dict.fromkeys(texts)))
         object.__setattr__(self, "_trusted", OriginSet(texts))
 
+    def explain(self, asked: Asked) -> Iterator[tuple[str, str]]:
+        """Whether it refuses the request, and why."""
+        if (reason := self.refusal(asked.request)) is not None:
+            yield "note", f"csrf refuses it with 403: {reason}"
+            if asked.told.get("origin") == "allowed":
+                remedy = "list it in csrf(trusted_origins=…) if its pages are to change anything"
+                yield "note", f"cors allows this origin and csrf does not: {remedy}"
+
+    def findings(self, stated: Stated) -> Iterator[Finding]:
+        """Origins that are trusted with more than they deserve."""
+        yield from plain_http("csrf", self.trusted_origins, stated.place)
+        yield from public_suffixes("csrf", self.trusted_origins, stated.place)
+
     def __repr__(self) -> str:
         if not self.trusted_origins:
             return "csrf()"
         return f"csrf(trusted_origins={list(self.trusted_origins)!r})"
 
-    async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Lets a request through to the handler, or raises 403."""
-        if (reason := self.refusal(request)) is not None:
-            raise web.HTTPForbidden(text=f"cross-origin request refused: {reason}")
-        return await handler(request)
+    def bind(self, place: Place) -> "BoundCsrf":
+        """The policy as it serves requests."""
+        return BoundCsrf(self, place.text)
 
     def trusts(self, origin: str) -> bool:
         """Whether an origin, as a header gives it, is listed in `trusted_origins`."""
@@ -113,14 +137,38 @@ class csrf(Policy):
         return f"Origin {', '.join(origins)[:300]!a} is not this host"
 
 
+class BoundCsrf(Bound):
+    """One `csrf` in one run of the application."""
+
+    __slots__ = ("_place", "policy")
+
+    def __init__(self, policy: csrf, place: str) -> None:
+        self.policy: csrf = policy
+        self._place = place
+
+    def link(self, inner: Run) -> Run:
+        """The chain's link: a request that is refused comes no further."""
+        refusal, refuse = self.policy.refusal, self._refuse
+
+        async def run(request: web.Request, state: State) -> web.StreamResponse:
+            if (reason := refusal(request)) is not None:
+                refuse(request, reason)
+            return await inner(request, state)
+
+        return run
+
+    def _refuse(self, request: web.Request, reason: str) -> NoReturn:
+        logger.info(
+            "refused '%s': %s %s, by the policy of %s: %s",
+            quoted(", ".join(request.headers.getall("Origin", ()))),
+            quoted(request.method),
+            quoted(request.path),
+            self._place,
+            quoted(reason),
+        )
+        raise CrossOriginRefused(text=f"cross-origin request refused: {reason}")
+
+
 def _is_own_host(origin: str, request: web.BaseRequest) -> bool:
-    canonical = serialised(origin)
-    parts = None if canonical is None else split_origin(canonical)
-    hosts = request.headers.getall("Host", ())
-    if parts is None or len(hosts) != 1:
-        return False
-    scheme, host, port = parts
-    own = hosts[0].lower()
-    default = DEFAULT_PORTS.get(scheme)
-    written_out = host if default is None else f"{host}:{default}"
-    return own == f"{host}:{port}" if port else own in (host, written_out)
+    asked = asked_authority(request)
+    return asked is not None and is_of_host(origin, str(asked))

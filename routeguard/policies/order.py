@@ -3,12 +3,18 @@
 from collections.abc import Collection
 
 from routeguard.policies.body.policy import body
+from routeguard.policies.concurrency_limit.policy import concurrency_limit
 from routeguard.policies.cors.policy import cors
 from routeguard.policies.csrf import csrf
 from routeguard.policies.errors.policy import errors
+from routeguard.policies.headers.policy import headers
+from routeguard.policies.hosts.policy import hosts
 from routeguard.policies.https.policy import https
+from routeguard.policies.proxied.policy import proxied
+from routeguard.policies.rate_limit.policy import rate_limit
 from routeguard.policies.shield.policy import Shield
 from routeguard.policies.timeout.policy import timeout
+from routeguard.policies.until_shutdown.policy import until_shutdown
 from routeguard.policies.use import use
 from routeguard.policy import Policy
 
@@ -24,18 +30,28 @@ class OWN_KINDS_INNERMOST(Policy):
 
 
 ORDER: tuple[type[Policy], ...] = (
+    proxied,
     https,
     cors,
     errors,
+    hosts,
     csrf,
+    rate_limit,
     body,
     OWN_KINDS,
     timeout,
+    concurrency_limit,
+    until_shutdown,
     Shield,
     OWN_KINDS_INNERMOST,
     use,
+    headers,
 )
-"""All kinds, outermost first. The application's own middlewares stand around `use`."""
+"""All kinds, outermost first. The application's own middlewares stand around `use`.
+
+They write on responses in the same order: `headers` is last, so that it can remove what any other
+kind has written.
+"""
 
 
 def order_of(kinds: Collection[type[Policy]]) -> list[type[Policy]]:

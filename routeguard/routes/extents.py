@@ -9,8 +9,9 @@ from typing import Literal
 from aiohttp import web
 from yarl import URL
 
+from routeguard.configuration import ConfigError
 from routeguard.routes.dry_run import resolve_now
-from routeguard.routes.resolution import canonical_of
+from routeguard.routes.names import SEGMENT, decoded, names_of
 from routeguard.routes.rules import Pattern, Rule
 from routeguard.routes.scope import Scope
 
@@ -24,7 +25,6 @@ __all__ = [
     "typical_paths",
 ]
 
-SEGMENT = r"[^{}/]+"  # what a placeholder without a regex of its own stands for
 PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 LITERAL = re.compile(r"[^\\.^$*+?{}\[\]|()]|\\[^\w\s]")
 EVERYTHING = ("", ".*", ".+")
@@ -40,18 +40,23 @@ class Extent:
     """The paths of one resource, as the rules of one application see them.
 
     Attributes:
-        canonical: the canonical pattern, decoded and relative to the application.
+        names: what rules may call the resource, the canonical pattern first.
         fixed: what all the paths begin with; all of it, where there is only one.
         is_single: whether there is only one path.
         by_segment: whether each placeholder stands for one segment of the path.
         reached_by: whether a path is routed to the resource.
     """
 
-    canonical: str
+    names: tuple[str, ...]
     fixed: str
     is_single: bool
     by_segment: bool
     reached_by: Callable[[str], bool]
+
+    @property
+    def canonical(self) -> str:
+        """The canonical pattern, decoded and relative to the application."""
+        return self.names[0]
 
 
 def beginning_of(resource: web.AbstractResource) -> str | None:
@@ -72,8 +77,8 @@ def beginning_of(resource: web.AbstractResource) -> str | None:
 def extent_of(match_info: web.UrlMappingMatchInfo, scope: Scope) -> Extent:
     """The paths of a matched resource, as an application around it sees them."""
     resource = match_info.route.resource
-    canonical = canonical_of(match_info, scope) or "/"
-    fixed = canonical.partition("{")[0]
+    names = ("/",) if resource is None else names_of(resource, scope.mount.prefix)
+    fixed = names[0].partition("{")[0]
     by_segment = False
     if isinstance(resource, web.StaticResource):
         fixed = fixed.rstrip("/") + "/"
@@ -87,7 +92,7 @@ def extent_of(match_info: web.UrlMappingMatchInfo, scope: Scope) -> Extent:
         return is_routed_to(match_info, scope.mount.prefix + path)
 
     single = isinstance(resource, web.PlainResource)
-    return Extent(canonical, fixed, single, by_segment, reached_by)
+    return Extent(names, fixed, single, by_segment, reached_by)
 
 
 def is_routed_to(match_info: web.UrlMappingMatchInfo, path: str) -> bool:
@@ -95,7 +100,7 @@ def is_routed_to(match_info: web.UrlMappingMatchInfo, path: str) -> bool:
     method = "GET" if match_info.route.method == "*" else match_info.route.method
     try:
         found = resolve_now(match_info.apps[-1], method, URL.build(path=path))
-    except RuntimeError:
+    except ConfigError:
         return True  # a resource that waits for something outside, and might match
     return found.route.resource is match_info.route.resource
 
@@ -109,7 +114,7 @@ def overlap(pattern: Pattern, extent: Extent) -> Literal["all", "some", "none"]:
     text = pattern.text
     match pattern.kind:
         case "canonical":
-            return "all" if text == extent.canonical else "none"
+            return "all" if text in extent.names else "none"
         case "exact" if extent.is_single:
             return "all" if text == extent.canonical else "none"
         case "exact":
@@ -171,6 +176,8 @@ def covers(earlier: Rule, later: Rule) -> bool:
     mine, theirs = earlier.pattern, later.pattern
     if mine == Pattern("prefix", ""):
         return True
+    if mine.kind == theirs.kind == "canonical":
+        return mine.text in theirs.names
     if mine.kind == theirs.kind and mine.kind != "prefix":
         return (mine.text, mine.regex) == (theirs.text, theirs.regex)
     begins = {
@@ -192,7 +199,7 @@ def typical_paths(match_info: web.UrlMappingMatchInfo) -> list[str]:
     resource = match_info.route.resource
     if resource is None:
         return ["/"]
-    canonical = URL.build(path=resource.canonical or "/", encoded=True).path
+    canonical = decoded(resource.canonical)
     if isinstance(resource, web.StaticResource):
         return [f"{canonical.rstrip('/')}/{value}" for value in VALUES]
     if not isinstance(resource, web.DynamicResource):

@@ -11,9 +11,11 @@ from aiohttp.abc import AbstractMatchInfo
 from yarl import URL
 
 from routeguard.paths import relative_path
-from routeguard.policies.exempt import exempt
+from routeguard.policies.exempt import exempt, kinds_of
 from routeguard.policies.order import order_of
-from routeguard.policy import Policy, kind_of, policies_of
+from routeguard.policy import Policy, policies_of
+from routeguard.routes.dry_run import resolve_now
+from routeguard.routes.names import decoded, names_of
 from routeguard.routes.scope import Scope, Statement, scopes_of
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "canonical_of",
     "in_rules",
     "on_handler",
+    "place_of_rule",
     "positions_of",
     "resolve",
 ]
@@ -48,6 +51,13 @@ class Decision:
     exempted: Statement | None = None
 
     @property
+    def nearest_first(self) -> tuple[Statement, ...]:
+        """The statements that apply, the one that is nearest to the handler first."""
+        return tuple(
+            one for one in self.considered if any(one is winner for winner in self.winners)
+        )
+
+    @property
     def policy(self) -> Policy | None:
         """The policy that applies, of a kind of which one does."""
         return self.winners[0].policy if self.winners else None
@@ -70,25 +80,63 @@ def canonical_of(match_info: AbstractMatchInfo, scope: Scope) -> str | None:
     resource = None if route is None else route.resource
     if resource is None:
         return None
-    path = URL.build(path=resource.canonical, encoded=True).path
-    return path.removeprefix(scope.mount.prefix) or "/"
+    return decoded(resource.canonical).removeprefix(scope.mount.prefix) or "/"
 
 
-def positions_of(match_info: AbstractMatchInfo, method: str, path: str) -> Positions:
-    """Which rules match a request, for each application around it, the innermost first."""
+def positions_of(
+    match_info: AbstractMatchInfo, method: str, path: str, url: URL | None = None
+) -> Positions:
+    """Which rules match a request, for each application around it, the innermost first.
+
+    Args:
+        match_info: the matched route, or that there is none.
+        method: the request's method.
+        path: its path, decoded.
+        url: its URL, relative; where the path has no encoded slash, the path tells as much.
+    """
+    scopes = scopes_of(match_info)
+    resources: list[web.AbstractResource] = []
+    if any(scope.rules.by_name for scope in scopes):
+        resources = _resources(match_info, path, url)
     route = match_info.route if isinstance(match_info, web.UrlMappingMatchInfo) else None
     is_static = route is not None and isinstance(route.resource, web.StaticResource)
     found = []
-    for scope in scopes_of(match_info):
-        canonical = canonical_of(match_info, scope)
+    for scope in scopes:
+        names: tuple[str, ...] = ()
+        if scope.rules.by_name:
+            of = (name for one in resources for name in names_of(one, scope.mount.prefix))
+            names = tuple(dict.fromkeys(of))
         seen = relative_path(path, scope.mount.prefix)
-        matched = scope.rules.matching(method, seen, canonical)
+        matched = scope.rules.matching(method, seen, names)
         if is_static:
             # A static route opens the same file, or lists the same directory, by either spelling.
             other = seen.rstrip("/") if seen.endswith("/") else f"{seen}/"
-            matched = tuple(sorted({*matched, *scope.rules.matching(method, other, canonical)}))
+            matched = tuple(sorted({*matched, *scope.rules.matching(method, other, names)}))
         found.append(matched)
     return tuple(found)
+
+
+def _resources(
+    match_info: AbstractMatchInfo, path: str, url: URL | None
+) -> list[web.AbstractResource]:
+    """The matched resource; where the method was refused, those that refused it."""
+    if not isinstance(match_info, web.UrlMappingMatchInfo):
+        return []
+    refusal = match_info.http_exception
+    if not isinstance(refusal, web.HTTPMethodNotAllowed):
+        resource = match_info.route.resource
+        return [] if resource is None else [resource]
+    # aiohttp does not tell which resources they were, only what they allow.
+    found: dict[int, web.AbstractResource] = {}
+    for allowed in sorted(refusal.allowed_methods):
+        try:
+            asked = URL.build(path=path) if url is None else url
+            resource = resolve_now(match_info.apps[-1], allowed, asked).route.resource
+        except ValueError:
+            continue  # a resource that waits for something outside, or a path that makes no URL
+        if resource is not None:
+            found[id(resource)] = resource
+    return list(found.values())
 
 
 def resolve(match_info: web.UrlMappingMatchInfo, method: str, positions: Positions) -> Resolution:
@@ -105,7 +153,7 @@ def resolve(match_info: web.UrlMappingMatchInfo, method: str, positions: Positio
     for scope, matched in zip(scopes_of(match_info), positions, strict=True):
         levels += [in_rules(scope, matched), [as_fallbacks(scope)]]
     statements = [statement for level in levels for group in level for statement in group]
-    kinds = {kind for statement in statements for kind in _kinds(statement.policy)}
+    kinds = {kind for statement in statements for kind in kinds_of(statement.policy)}
     return Resolution(
         {
             kind: _added_up(kind, levels) if kind.adds_up else _nearest(kind, statements)
@@ -132,7 +180,7 @@ def on_handler(handler: object, method: str, app: web.Application) -> list[Level
     for place, owner, attached in policies_of(handler, method):
         # A copied __dict__ shows the same statement twice.
         level = levels.setdefault(f"{place} {owner}", {})
-        statement = Statement(attached.policy, place, app, place, (app, attached))
+        statement = Statement(attached.policy, place, app, place, (app, attached), handler)
         level.setdefault(id(attached), statement)
     return [[[statement] for statement in level.values()] for level in levels.values()]
 
@@ -165,23 +213,18 @@ def as_fallbacks(scope: Scope) -> Group:
     ]
 
 
-def _kinds(policy: Policy) -> frozenset[type[Policy]]:
-    if isinstance(policy, exempt):
-        return policy.kinds | {kind_of(type(value)) for value in policy.values}
-    return frozenset({kind_of(type(policy))})
-
-
 def _nearest(kind: type[Policy], statements: list[Statement]) -> Decision:
-    considered = tuple(one for one in statements if kind in _kinds(one.policy))
+    considered = tuple(one for one in statements if kind in kinds_of(one.policy))
     if considered and isinstance(considered[0].policy, exempt):
         return Decision(kind, (), considered, considered[0])
     return Decision(kind, considered[:1], considered)
 
 
 def _added_up(kind: type[Policy], levels: list[Level]) -> Decision:
-    """All statements that no nearer `exempt` takes out; each value once, at its outermost place.
+    """All statements that no nearer `exempt` takes out.
 
-    Values are compared, not hashed: a middleware may be an object without a hash.
+    Of most kinds equal values count once, at the outermost place. Values are compared, not
+    hashed: a middleware may be an object without a hash.
     """
     considered: list[Statement] = []
     kept: list[list[Statement]] = []
@@ -190,7 +233,7 @@ def _added_up(kind: type[Policy], levels: list[Level]) -> Decision:
     for level in levels:
         kept.append([])
         for group in level:
-            about = [statement for statement in group if kind in _kinds(statement.policy)]
+            about = [statement for statement in group if kind in kinds_of(statement.policy)]
             considered += about
             exempts = [one for one in about if isinstance(one.policy, exempt)]
             if last_word is None:
@@ -207,6 +250,6 @@ def _added_up(kind: type[Policy], levels: list[Level]) -> Decision:
     winners: list[Statement] = []
     for level_kept in reversed(kept):
         for one in level_kept:
-            if all(one.policy != winner.policy for winner in winners):
+            if not kind.distinct or all(one.policy != winner.policy for winner in winners):
                 winners.append(one)
     return Decision(kind, tuple(winners), tuple(considered), last_word)

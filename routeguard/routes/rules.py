@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,8 +10,9 @@ from yarl import URL
 
 from routeguard.configuration import Faults, listed, shown
 from routeguard.paths import resolved_path
-from routeguard.policies.exempt import exempt
-from routeguard.policy import Policy, kind_name, kind_of
+from routeguard.policies.exempt import kinds_of
+from routeguard.policy import Policy, kind_name
+from routeguard.routes.names import PLACEHOLDER, canonical_form, full_form
 
 __all__ = ["Pattern", "Rule", "RuleIndex", "check_policies", "rule"]
 
@@ -20,16 +21,27 @@ METHOD = r"[A-Za-z][A-Za-z0-9_-]*"
 METHOD_LIST = re.compile(rf"(?P<methods>{METHOD}(?:,{METHOD})*) +(?P<path>\S.*)")
 SPACED_METHODS = re.compile(rf"({METHOD}(?:\s*,\s*{METHOD})*)\s+(/\S*)")
 NAME = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
-PLACEHOLDER = re.compile(r"\{([^{}:]*)(:)?[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """What a rule's pattern was read as."""
+    """What a rule's pattern was read as.
+
+    Attributes:
+        kind: how it matches.
+        text: a path; of a prefix what stands before `/*`; of a canonical pattern that has
+            regexes its full form, which names one resource.
+        regex: the compiled regex, of a pattern that is one.
+    """
 
     kind: Literal["exact", "canonical", "prefix", "regex"]
     text: str
     regex: re.Pattern[str] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a resource that a canonical pattern names is called, as `names_of` has it."""
+        return (self.text, canonical_form(self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +69,11 @@ def rule(
     """Policies for the URLs that match a pattern.
 
     Args:
-        pattern: `"/health"` (exactly that path), `"/users/{id}"` (every path of the resource
-            registered under that canonical pattern), `"/api/*"` (`/api/` and everything below
-            it), each also with methods in front (`"POST,PUT /api/*"`); a `yarl.URL` with nothing
-            but a path; or a compiled regular expression, tried with `pattern.match(path)`.
+        pattern: `"/health"` (exactly that path), `"/users/{id}"` (every path of the resources
+            registered under that canonical pattern), `"/func/{path:saml/.*}"` (of the one
+            registered under that text), `"/api/*"` (`/api/` and everything below it), each also
+            with methods in front (`"POST,PUT /api/*"`); a `yarl.URL` with nothing but a path; or
+            a compiled regular expression, tried with `pattern.match(path)`.
             Patterns are relative to the application given to `setup`, and see the path
             percent-decoded, with its dot segments resolved.
         policies: one or more policies, each kind at most once (`use` as often as wanted).
@@ -94,7 +107,7 @@ def rule(
 
 def check_policies(policies: Sequence[object], faults: Faults) -> None:
     """Notes what is no policy, and what is said twice, among policies given together."""
-    seen: dict[type[Policy], Policy] = {}
+    seen: dict[type[Policy], list[Policy]] = {}
     for policy in policies:
         if isinstance(policy, type) and issubclass(policy, Policy):
             name = kind_name(policy)
@@ -102,14 +115,17 @@ def check_policies(policies: Sequence[object], faults: Faults) -> None:
         elif not isinstance(policy, Policy):
             faults.add(f"{shown(policy)} is no policy: write timeout(5), shield, cors([...]) …")
         else:
-            kinds = policy.kinds if isinstance(policy, exempt) else {kind_of(type(policy))}
-            for kind in sorted(kinds, key=kind_name):
-                if kind in seen and not kind.adds_up:
+            for kind in sorted(kinds_of(policy), key=kind_name):
+                stated = seen.setdefault(kind, [])
+                if stated and not kind.adds_up:
                     faults.add(
-                        f"{kind_name(kind)} is stated twice, by {seen[kind]!r} and {policy!r}: "
+                        f"{kind_name(kind)} is stated twice, by {stated[-1]!r} and {policy!r}: "
                         f"keep one"
                     )
-                seen[kind] = policy
+                for other in stated if kind.adds_up else ():
+                    if (both := policy.conflict(other)) is not None:
+                        faults.add(f"{other!r} and {policy!r} {both}")
+                stated.append(policy)
 
 
 def _parse(
@@ -132,7 +148,11 @@ def _parse(
     methods = found["methods"].split(",") if found else None
     path = found["path"] if found else pattern
     kind = _kind_of_path(path, faults)
-    return methods, Pattern(kind, path[:-2] if kind == "prefix" else path)
+    if kind == "prefix":
+        path = path[:-2]
+    elif kind == "canonical" and path != canonical_form(path):
+        path = full_form(path)
+    return methods, Pattern(kind, path)
 
 
 def _kind_of_path(path: str, faults: Faults) -> Literal["exact", "canonical", "prefix"]:
@@ -142,15 +162,16 @@ def _kind_of_path(path: str, faults: Faults) -> Literal["exact", "canonical", "p
     for mark, what in (("?", "a query"), ("#", "a fragment")):
         if mark in PLACEHOLDER.sub("", path):
             faults.add(f"{shown(path)} has {what}, and rules see the path alone: leave it out")
-    if re.search(r"%[0-9A-Fa-f]{2}", path):
+    if re.search(r"%[0-9A-Fa-f]{2}", PLACEHOLDER.sub("", path)):
         faults.add(
             f"{shown(path)} is percent-encoded, and rules see decoded paths: "
             f"write {shown(URL(path, encoded=True).path)}, or URL({path!r})"
         )
-    if path.startswith("/") and resolved_path(path) != path:
+    resolved = _resolved_around_placeholders(path)
+    if path.startswith("/") and resolved != path:
         faults.add(
             f"rules see paths with dot segments resolved and slashes single: "
-            f"write {shown(resolved_path(path))}"
+            f"write {shown(resolved)}"
         )
     if "{" in path or "}" in path:
         _check_canonical(path, faults)
@@ -163,6 +184,14 @@ def _kind_of_path(path: str, faults: Faults) -> Literal["exact", "canonical", "p
             f'write "/api/*" for a prefix, or re.compile(...)'
         )
     return "exact"
+
+
+def _resolved_around_placeholders(path: str) -> str:
+    """A path with its dot segments resolved, but for what stands in the braces."""
+    whole = [found[0] for found in PLACEHOLDER.finditer(path)]
+    numbers = iter(range(len(whole)))
+    resolved = resolved_path(PLACEHOLDER.sub(lambda _: f"{{{next(numbers)}}}", path))
+    return re.sub(r"\{(\d+)\}", lambda found: whole[int(found[1])], resolved)
 
 
 def _explain_no_slash(path: str, faults: Faults) -> None:
@@ -183,15 +212,26 @@ def _check_canonical(path: str, faults: Faults) -> None:
             f"as it was registered; for everything below it write re.compile(...)"
         )
     for found in PLACEHOLDER.finditer(path):
-        if not NAME.fullmatch(found[1]):
+        if not NAME.fullmatch(found["name"]):
             faults.add(f"{shown(found[0])} is no placeholder: write {{id}}")
-        if found[2]:
-            canonical = PLACEHOLDER.sub(r"{\1}", path)
-            faults.add(f"a canonical pattern leaves out the regexes: write {shown(canonical)}")
-            break
+        elif found["regex"] is not None:
+            _check_regex(found[0], found["name"], found["regex"], faults)
     bare = PLACEHOLDER.sub("", path)
     if "{" in bare or "}" in bare:
         faults.add(f"the braces of {shown(path)} do not pair: write /users/{{id}}")
+
+
+def _check_regex(placeholder: str, name: str, regex: str, faults: Faults) -> None:
+    if not regex:
+        faults.add(f"{shown(placeholder)} has no regex after the colon: write {{{name}}}")
+        return
+    try:
+        re.compile(f"(?P<{name}>{regex})")
+    except re.error as error:
+        faults.add(
+            f"{shown(placeholder)} has no valid regex ({error}): write the placeholder as the "
+            f"route has it, or {{{name}}}"
+        )
 
 
 def _methods(methods: str | Collection[str] | None, faults: Faults) -> frozenset[str] | None:
@@ -249,22 +289,26 @@ class RuleIndex:
         self._sorted_prefixes = sorted(f"{prefix}/" for prefix in self._prefixes)
 
     @property
+    def by_name(self) -> bool:
+        """Whether any rule goes by the names of resources."""
+        return bool(self._canonical)
+
+    @property
     def by_path(self) -> bool:
         """Whether any rule goes by the path rather than by the resource."""
         return bool(self._exact or self._prefixes or self._regexes)
 
-    def matching(self, method: str, path: str, canonical: str | None) -> tuple[int, ...]:
+    def matching(self, method: str, path: str, names: Iterable[str]) -> tuple[int, ...]:
         """The positions of the rules for a request, in the order they were given.
 
         Args:
             method: the request's method, in upper case.
             path: the path, relative and resolved.
-            canonical: the canonical pattern of the matched resource, without the mount prefix
-                and decoded; `None` where no resource matched.
+            names: the names of the matched resources, as `names_of` tells them.
         """
         found = self._exact.get(path, [])[:]
-        if canonical is not None:
-            found += self._canonical.get(canonical, [])
+        for name in names:
+            found += self._canonical.get(name, [])
         if self._prefixes:
             for ancestor in self._ancestors(path):
                 found += self._prefixes.get(ancestor, [])

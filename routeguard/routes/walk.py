@@ -1,13 +1,14 @@
 """Every route of an application with each of its methods, resolved as its requests would be."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractView
-from yarl import URL
+from aiohttp.web_app import Application
 
 from routeguard.routes.extents import Extent, extent_of, is_routed_to, overlap, typical_paths
+from routeguard.routes.names import ambiguous, decoded, text_of
 from routeguard.routes.resolution import Resolution, place_of_rule, positions_of, resolve
 from routeguard.routes.scope import SCOPE, Scope, scopes_of
 
@@ -34,6 +35,8 @@ class Visit:
         path: a path of the route, decoded, for which it was resolved: one that no exact or
             prefix rule sets apart, if there is one.
         mounts: where the applications around the route, but for the root, are mounted.
+        name: the canonical pattern of the route, decoded; its text in full where other
+            resources share the canonical pattern.
         resolution: what applies.
         splitting: the rules that match only some paths of the route, with their positions.
     """
@@ -42,6 +45,7 @@ class Visit:
     method: str
     path: str
     mounts: tuple[str, ...]
+    name: str
     resolution: Resolution
     splitting: tuple[tuple[Scope, int], ...]
 
@@ -49,12 +53,6 @@ class Visit:
     def route(self) -> web.AbstractRoute:
         """The route."""
         return self.match_info.route
-
-    @property
-    def canonical(self) -> str:
-        """The canonical pattern of the route, decoded."""
-        resource = self.route.resource
-        return "" if resource is None else _decoded(resource.canonical)
 
     @property
     def is_set_up(self) -> bool:
@@ -68,17 +66,26 @@ class Walk:
 
     visits: tuple[Visit, ...]
     scopes: tuple[Scope, ...]
+    mounts: Mapping[Scope, tuple[str, ...]]
+    """Where each of the applications that were set up is mounted."""
 
 
 def walk(app: web.Application) -> Walk:
     """Visits every route of an application and of those mounted in it."""
     visits: list[Visit] = []
-    scopes: dict[web.Application, Scope] = {}
+    mounted: dict[Scope, tuple[str, ...]] = {}
+    shared: dict[web.Application, set[str]] = {}
     for apps, mounts, resource in resources_in((app,), ()):
-        scopes |= {one: one[SCOPE] for one in apps if SCOPE in one}
-        for route in () if resource is None else resource:
-            visits += _visit(apps, mounts, route)
-    return Walk(tuple(visits), tuple(scopes.values()))
+        if resource is None:
+            if (scope := apps[-1].get(SCOPE)) is not None:
+                mounted[scope] = mounts
+            shared[apps[-1]] = ambiguous(apps[-1].router.resources())
+            continue
+        in_full = resource.canonical in shared[apps[-1]]
+        name = text_of(resource) if in_full else decoded(resource.canonical)
+        for route in resource:
+            visits += _visit(apps, mounts, name, route)
+    return Walk(tuple(visits), tuple(mounted), mounted)
 
 
 def method_order(method: str) -> tuple[int, str]:
@@ -105,17 +112,20 @@ def resources_in(
     for resource in apps[-1].router.resources():
         info = resource.get_info()
         inner = info.get("app")
-        if not isinstance(inner, web.Application):
+        if not isinstance(inner, Application):
             yield apps, mounts, resource
         elif "rule" in info:
             domain = info["rule"].get_info().get("domain", info["rule"].canonical)
             yield from resources_in((*apps, inner), (*mounts, f"host {domain}"))
         else:
-            yield from resources_in((*apps, inner), (*mounts, _decoded(info["prefix"])))
+            yield from resources_in((*apps, inner), (*mounts, decoded(info["prefix"])))
 
 
 def _visit(
-    apps: tuple[web.Application, ...], mounts: tuple[str, ...], route: web.AbstractRoute
+    apps: tuple[web.Application, ...],
+    mounts: tuple[str, ...],
+    name: str,
+    route: web.AbstractRoute,
 ) -> Iterator[Visit]:
     match_info = web.UrlMappingMatchInfo({}, route)
     for app in reversed(apps):
@@ -127,7 +137,7 @@ def _visit(
         for_method = [(s, i) for s, i in splitting if s.rules.rules[i].covers(method)]
         path = _least_special(match_info, method, paths, for_method)
         resolution = resolve(match_info, method, positions_of(match_info, method, path))
-        yield Visit(match_info, method, path, mounts, resolution, tuple(for_method))
+        yield Visit(match_info, method, path, mounts, name, resolution, tuple(for_method))
 
 
 def _methods(route: web.AbstractRoute) -> list[str]:
@@ -171,7 +181,3 @@ def _least_special(
 
 def _by_text(scope: Scope, position: int) -> bool:
     return scope.rules.rules[position].pattern.kind in ("exact", "prefix")
-
-
-def _decoded(path: str) -> str:
-    return URL.build(path=path or "/", encoded=True).path

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from aiohttp import web
 
 from routeguard.running.clocks import Clocks
+from routeguard.running.events import Observers
 
 __all__ = ["RUNNING", "Asked", "Reached", "Running", "Service"]
 
@@ -77,6 +78,8 @@ class Running:
         self.reach: Asked = _nothing_reached
         self.part_of: Running | None = None
         """The run of the application around it that handles its requests, if one does."""
+        self.tell = Observers(app).tell
+        """Tells observers what a policy did; see `Observers.tell`."""
         self._services: dict[type[Service], Service] = {}
 
     @property
@@ -88,6 +91,7 @@ class Running:
         """Makes ready for one run, in the event loop that runs now."""
         self.loop = asyncio.get_running_loop()
         self.clocks.start()
+        self.tell = Observers(self.app).tell
         self.drain_until = None
         self._services.clear()
 

@@ -221,8 +221,8 @@ class Deadline:
             # Afterwards nobody waits any more.
             self._in_body = self.request is not None and is_waiting_for_body(self.request)
             self.task.cancel()
-            if self.response is not None and (request := self.response._req) is not None:
-                forget_cancelled_drain(request)
+            if self.request is not None:
+                forget_cancelled_drain(self.request)
 
     @property
     def expired(self) -> bool:

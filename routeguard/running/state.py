@@ -10,7 +10,6 @@ from routeguard.running.deadlines import Deadline
 
 __all__ = [
     "MARKED",
-    "STATE",
     "Mark",
     "RequestKey",
     "ResponseKey",
@@ -19,6 +18,7 @@ __all__ = [
     "StateMark",
     "Watcher",
     "begun_of",
+    "keep_state",
     "run_on_clone",
     "state_of",
 ]
@@ -42,8 +42,13 @@ class State:
     """The response that was begun last, if one was."""
     deadline: Deadline | None = None
     """The deadline that runs, or that ran last."""
+    shielded: bool = False
+    """Whether the handler's work runs in a task that the application owns."""
     detached_from: "asyncio.Task[object] | None" = None
     """The request's own task, once shielded work goes on without it: that one may still send."""
+    work: "asyncio.Task[object] | None" = None
+    """Shielded work that goes on without the request's own task; whoever waits for its end takes
+    it from here, at once: the next may be another call's."""
     watchers: tuple[Watcher, ...] = ()
     """What is told when the response begins."""
     notes: dict[object, object] | None = None
@@ -95,7 +100,12 @@ else:  # aiohttp before 3.14 keys requests and responses by AppKey
     RequestKey = getattr(web, "RequestKey", web.AppKey)
     ResponseKey = getattr(web, "ResponseKey", web.AppKey)
 
-STATE = RequestKey("state", State)
+STATE = "routeguard state"
+"""Where a request's state is kept: among the attributes of the request's writer.
+
+A request has one writer, which all its clones share. What is stored on a clone is not on the
+request that aiohttp gives to response hooks, and middlewares outside the dispatcher make clones.
+"""
 
 MARKED = ResponseKey("marked", web.Request)
 """The request for which all that policies write is on a response."""
@@ -107,12 +117,18 @@ def state_of(request: web.BaseRequest) -> State | None:
     It is `None` until something needs it: a request in the fast lane has only an entry in the
     queue of a clock.
     """
-    return request.get(STATE)
+    return request.writer.__dict__.get(STATE)
+
+
+def keep_state(request: web.BaseRequest, state: State) -> State:
+    """Makes a state that of a request, and of all its clones."""
+    request.writer.__dict__[STATE] = state
+    return state
 
 
 def begun_of(request: web.BaseRequest) -> web.StreamResponse | None:
     """The response that was begun last for a request, if one was."""
-    state = request.get(STATE)
+    state = state_of(request)
     return None if state is None else state.response
 
 

@@ -1,18 +1,21 @@
 """Policies bound to one run of an application, each once for its statement."""
 
 import logging
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from aiohttp import web
 
 from routeguard.configuration import ConfigError
-from routeguard.policy import Bound, Handler, Middleware, Place, Policy
+from routeguard.policy import Bound, Handler, Link, Middleware, Place, Policy
+from routeguard.routes.handlers import handler_name
+from routeguard.routes.resolution import Decision
 from routeguard.routes.scope import Statement
 from routeguard.running.application import Running
 from routeguard.running.state import Run, State, StateMark, run_on_clone
 
-__all__ = ["Binding", "Bindings"]
+__all__ = ["Binding", "Bindings", "joined"]
 
 OWN_METHODS = ("handle", "mark", "start", "stop")
 
@@ -31,9 +34,18 @@ class Binding:
     """
 
     target: object
-    link: Callable[[Run], Run] | None
+    link: Link | None
     mark: StateMark | None
     beside: tuple[Middleware, web.Application] | None = None
+
+    @property
+    def owns_work(self) -> bool:
+        """Whether what is inside goes on without the client."""
+        return isinstance(self.target, Bound) and self.target.owns_work
+
+    def split(self) -> tuple[Link, Link] | None:
+        """The link in two, for where the work inside is owned; `None` where it stays one."""
+        return self.target.split() if isinstance(self.target, Bound) else None
 
 
 class Bindings:
@@ -52,7 +64,13 @@ class Bindings:
         """What a statement's policy is bound to in this run; it is bound if it was not."""
         target = self._targets.get(statement.key, self)
         if target is self:
-            place = Place(statement.place, statement.kind, statement.app, self._running)
+            place = Place(
+                statement.place,
+                statement.kind,
+                statement.app,
+                self._running,
+                "" if statement.handler is None else handler_name(statement.handler),
+            )
             target = statement.policy.bind(place)
             _check(target, statement)
             if self._started is not None and _lives(target):
@@ -81,6 +99,16 @@ class Bindings:
         acts = binding.link or binding.mark or binding.beside
         return binding if acts else None
 
+    def of_decision(self, decision: Decision, method: str) -> list[Binding]:
+        """What the statements of one kind do for a method, in the order in which they run.
+
+        Those that are to be joined stand nearest first.
+        """
+        found = [self.of_statement(one, method) for one in decision.winners]
+        if len(found) > 1 and any(one is not None and _joins(one.target) for one in found):
+            found = [self.of_statement(one, method) for one in decision.nearest_first]
+        return [one for one in found if one is not None]
+
     async def start(self) -> None:
         """Awaits the `start` of all that are bound so far; those that started are stopped again
         where one fails."""
@@ -104,6 +132,21 @@ class Bindings:
                 await _call(target, "stop")
             except Exception:
                 logger.exception("%r failed to stop", target)
+
+
+def joined(bindings: Sequence[Binding]) -> list[Binding]:
+    """The same with one binding in place of all statements of a kind that joins them."""
+    found: list[Binding] = []
+    for _, group in groupby(bindings, lambda one: type(one.target)):
+        several = list(group)
+        bound = [one.target for one in several if isinstance(one.target, Bound)]
+        target = bound[0].join(bound[1:]) if len(bound) > 1 and _joins(bound[0]) else None
+        found += several if target is None else [_bind(target)]
+    return found
+
+
+def _joins(target: object) -> bool:
+    return isinstance(target, Bound) and type(target).join is not Bound.join
 
 
 def _bind(target: object) -> Binding:

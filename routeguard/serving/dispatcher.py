@@ -33,7 +33,7 @@ class Dispatcher:
         self.bindings: Bindings = Bindings(self.running)
         self.plans: PlanBook = PlanBook(self.running, self.bindings, self.is_first)
         self.hook.plans = self.plans
-        self.running.reach = Targets(self.plans, self.unrouted).reach
+        self.running.reach = Targets(self.plans, self.unrouted, self.is_watched).reach
 
     async def start(self) -> None:
         """Begins a run: binds all that is stated, and starts what lives with the application."""
@@ -74,3 +74,7 @@ class Dispatcher:
         app = self.running.app
         hook = self.hook.on_response_prepare
         return app.middlewares[0] == self.handle and app.on_response_prepare[0] == hook
+
+    def is_watched(self) -> bool:
+        """Whether others see a request before the dispatcher, or its response."""
+        return not self.is_first() or len(self.running.app.on_response_prepare) > 1

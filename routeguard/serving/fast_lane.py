@@ -14,7 +14,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import web
 from multidict import istr
 
-from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN, VARY
+from routeguard.authorities import TARGET_SETS_SCHEME
+from routeguard.http import VARY
+from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN
 from routeguard.policies.cors.serving import BoundCors
 from routeguard.policies.errors.serving import BoundErrors
 from routeguard.policies.https.serving import BoundHttps
@@ -23,7 +25,7 @@ from routeguard.policy import Guarded, Handler
 from routeguard.running.application import Running
 from routeguard.running.deadlines import Clock, Deadline
 from routeguard.running.started import pass_on
-from routeguard.running.state import MARKED, STATE, State, StateMark, state_of
+from routeguard.running.state import MARKED, State, StateMark, keep_state, state_of
 
 __all__ = ["FastLane", "find_lane"]
 
@@ -48,6 +50,7 @@ class FastLane:
         "_origins",
         "_owner",
         "_scheme_header",
+        "is_alone",
     )
 
     def __init__(
@@ -59,6 +62,8 @@ class FastLane:
         chain: Callable[[web.Request, Handler], Awaitable[web.StreamResponse]],
         marks: tuple[StateMark, ...],
         owner: object,
+        *,
+        is_alone: bool,
     ) -> None:
         self._clock = clock
         self._cors = sharing
@@ -67,6 +72,8 @@ class FastLane:
         self._chain = chain
         self._marks = marks
         self._owner = owner
+        self.is_alone: bool = is_alone
+        """Whether no other middleware or hook runs between the dispatcher's own."""
         self._origins = frozenset() if sharing is None else sharing.policy.plain_origins
         self._scheme_header = NO_HEADER if secured is None else secured.policy.names[0]
 
@@ -84,16 +91,22 @@ class FastLane:
         if key in queue:  # it comes a second time while it is served
             return await self._chain(request, handler)
         if (
-            self._scheme_header in asked
-            and self._https is not None
+            self._https is not None
+            and (
+                self._scheme_header in asked
+                or (TARGET_SETS_SCHEME and not request.raw_path.startswith("/"))
+            )
             and self._https.policy.rescheme(request) is not request
         ):
             return await self._chain(request, handler)
+        task = asyncio.current_task(clock.loop)
+        if not self.is_alone and task is not None and task.cancelling():
+            return await self._chain(request, handler)  # which counts from there
         if type(handler) is Guarded:
             # A proxy is called as what it wraps.
             handler = handler.__wrapped__  # type: ignore[assignment]
         when = clock.now() + clock.seconds
-        queue[key] = (when, asyncio.current_task(clock.loop), request, self)
+        queue[key] = (when, task, request, self)
         if clock.timer is None:
             clock.arm(when)
         deadline = None
@@ -110,7 +123,7 @@ class FastLane:
         except (Exception, asyncio.CancelledError) as error:
             response = await self._answer(request, error, deadline)
         # Others may change their headers as they are prepared, or have been prepared already.
-        if type(response) is web.Response and deadline is None:
+        if self.is_alone and type(response) is web.Response and deadline is None:
             headers = response.headers
             lines = asked.getall(ORIGIN, NO_LINES)
             if (
@@ -129,12 +142,29 @@ class FastLane:
             response.__setitem__(MARKED, request)
         return response
 
+    def mark(self, request: web.Request, response: web.StreamResponse) -> bool:
+        """Writes on a response in the response hook, where that is quickly done.
+
+        Others than the dispatcher may have changed the response since the handler returned it, so
+        that it was not written on then.
+
+        Returns:
+            Whether all is written; `False` where the policies' own marks are to do it.
+        """
+        if (
+            type(response) is not web.Response
+            or id(request.match_info) in self._clock.queue
+            or state_of(request) is not None
+        ):
+            return False
+        return self._cors is None or self._cors.policy.write_known(request, response.headers)
+
     def state_of(self, request: web.Request) -> State:
         """The state of a request, made where something needs it: its response begins, or fails."""
         state = state_of(request)
         if state is None:
             match_info = request.match_info
-            state = request[STATE] = State(match_info.handler, self._marks, self._owner)
+            state = keep_state(request, State(match_info.handler, self._marks, self._owner))
             deadline = self._clock.deadline_of(id(match_info))
             if deadline is not None:
                 state.deadline = deadline
@@ -173,6 +203,8 @@ def find_lane(
     chain: Callable[[web.Request, Handler], Awaitable[web.StreamResponse]],
     running: Running,
     owner: object,
+    *,
+    is_alone: bool,
 ) -> FastLane | None:
     """The fast lane for what applies to a request; `None` where the chain is to be taken.
 
@@ -182,6 +214,7 @@ def find_lane(
         chain: the way through the chain.
         running: the run of the application.
         owner: whose requests these are.
+        is_alone: whether no other middleware or hook runs between the dispatcher's own.
     """
     clock: Clock | None = None
     sharing: BoundCors | None = None
@@ -204,4 +237,4 @@ def find_lane(
     if not IS_OPEN:
         return None
     clock = clock or running.clocks.of("start", math.inf)
-    return FastLane(clock, sharing, answering, secured, chain, marks, owner)
+    return FastLane(clock, sharing, answering, secured, chain, marks, owner, is_alone=is_alone)

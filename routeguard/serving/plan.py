@@ -1,6 +1,6 @@
 """Plans: what is decided once for a route, and the book in which a request finds its own."""
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -9,14 +9,14 @@ from yarl import URL
 
 from routeguard.bounded import Bounded
 from routeguard.policies.order import order_of
-from routeguard.policy import Handler
+from routeguard.policy import Handler, Link
 from routeguard.routes.resolution import Resolution, positions_of, resolve
 from routeguard.routes.scope import SCOPE
 from routeguard.routes.splits import Splits, splits_of
 from routeguard.running.application import Running
 from routeguard.running.started import pass_on
-from routeguard.running.state import STATE, Run, State, StateMark
-from routeguard.serving.bindings import Binding, Bindings
+from routeguard.running.state import Run, State, StateMark, keep_state
+from routeguard.serving.bindings import Binding, Bindings, joined
 from routeguard.serving.fast_lane import FastLane, find_lane
 from routeguard.serving.handler_chain import HandlerChain
 from routeguard.serving.unrouted_preflights import UnroutedMatch
@@ -160,7 +160,7 @@ class PlanBook:
             alike = (alike, _route_of(match_info))  # each route has a chain of its own
         plan = self._alike.get(alike)
         if plan is None:
-            plan = self._make(bindings, is_root=match_info.apps[0] is self._app)
+            plan = self._make(joined(bindings), is_root=match_info.apps[0] is self._app)
             self._alike.put(alike, plan)
         return plan
 
@@ -170,21 +170,21 @@ class PlanBook:
             found.append(self._bindings.of_kind(kind, method))
             decision = resolution.decisions.get(kind)
             if decision is not None:
-                found += [self._bindings.of_statement(one, method) for one in decision.winners]
+                found += self._bindings.of_decision(decision, method)
         return [one for one in found if one is not None]
 
     def _make(self, bindings: list[Binding], *, is_root: bool) -> Plan:
         marks = tuple(one.mark for one in bindings if one.mark is not None)
         beside = [one.beside for one in bindings if one.beside is not None]
         run: Run = HandlerChain(beside).run if beside else _call_handler
-        for one in reversed(bindings):
-            if one.link is not None:
-                run = one.link(run)
+        for link in reversed(_links(bindings)):
+            run = link(run)
         enter = _way_in(run, marks, self)
         bound = tuple(one.target for one in bindings)
         lane = None
-        if is_root and self._is_first():
-            lane = find_lane(bound, marks, enter, self.running, self)
+        if is_root:
+            is_alone = self._is_first()
+            lane = find_lane(bound, marks, enter, self.running, self, is_alone=is_alone)
         return Plan(enter if lane is None else lane.enter, marks, bound, lane)
 
 
@@ -210,6 +210,23 @@ def _call_handler(request: web.Request, state: State) -> Awaitable[web.StreamRes
     return state.handler(request)
 
 
+def _links(bindings: Sequence[Binding]) -> list[Link]:
+    """The links of a chain, outermost first."""
+    owner = next((i for i, one in enumerate(bindings) if one.owns_work), -1)
+    links: list[Link] = []
+    inside: list[Link] = []
+    for position, one in enumerate(bindings):
+        halves = one.split() if position < owner else None
+        if halves is not None:
+            links.append(halves[0])
+            inside.append(halves[1])
+        elif one.link is not None:
+            links.append(one.link)
+        if position == owner:
+            links += inside
+    return links
+
+
 def _way_in(run: Run, marks: tuple[StateMark, ...], owner: object) -> Enter:
     """What stands in for the handler: the chain, with what leaves it made fit to be sent."""
 
@@ -221,7 +238,7 @@ def _way_in(run: Run, marks: tuple[StateMark, ...], owner: object) -> Enter:
 
     def enter(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
         state = State(handler, marks, owner)
-        request[STATE] = state
+        keep_state(request, state)
         return guarded(request, state)
 
     return enter

@@ -1,5 +1,8 @@
 """The request that a preflight asks about: its route, and with it its plan."""
 
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
 from dataclasses import replace
 
 from aiohttp import web
@@ -9,7 +12,7 @@ from routeguard.routes.dry_run import is_routed
 from routeguard.routes.scope import Mount
 from routeguard.running.application import Reached
 from routeguard.serving.plan import PlanBook
-from routeguard.serving.unrouted_preflights import Unrouted, UnroutedPreflights
+from routeguard.serving.unrouted_preflights import UnroutedPreflights
 
 __all__ = ["Targets"]
 
@@ -28,10 +31,21 @@ STOCK_RESOURCES = (
 class Targets:
     """Tells what requests with other methods would reach; keeps what clients ask again."""
 
-    __slots__ = ("_by_host", "_kept", "_plans", "_unrouted")
+    __slots__ = ("_by_host", "_is_watched", "_kept", "_plans", "_unrouted")
 
-    def __init__(self, plans: PlanBook, unrouted: UnroutedPreflights) -> None:
+    def __init__(
+        self, plans: PlanBook, unrouted: UnroutedPreflights, is_watched: Callable[[], bool]
+    ) -> None:
+        """Tells by plans.
+
+        Args:
+            plans: the plans of the run.
+            unrouted: where preflights without a route are remembered.
+            is_watched: tells, once requests come, whether others see a request before the
+                dispatcher, or its response.
+        """
         self._plans = plans
+        self._is_watched = is_watched
         self._unrouted = unrouted
         unrouted.known = Bounded(KEPT_TARGETS)
         self._kept: Bounded[Reached] = Bounded(KEPT_TARGETS)
@@ -51,7 +65,10 @@ class Targets:
         keep = not self._by_host and len(path) + len(method) <= LONGEST_KEY
         target = self._kept.get(key) if keep else None
         if target is None:
-            match_info = await root.router.resolve(request.clone(method=method))
+            resolving = _resolve(root.router, request.clone(method=method))
+            # In a context of its own: crash reporters that watch the router name the request after
+            # the route that is resolved in its context, and this is another request.
+            match_info = await asyncio.create_task(resolving, context=Context())
             match_info.add_app(root)
             bound = self._plans.find(match_info, method, request.rel_url).bound
 
@@ -59,13 +76,17 @@ class Targets:
                 refusal = request.match_info.http_exception
                 if keep and isinstance(refusal, web.HTTPMethodNotAllowed):
                     plan = self._plans.find(request.match_info, request.method, request.rel_url)
-                    known = Unrouted(frozenset(refusal.allowed_methods), plan)
-                    self._unrouted.known.put(key, known)
+                    allowed = refusal.allowed_methods
+                    self._unrouted.remember(key, allowed, plan, is_watched=self._is_watched())
 
             target = Reached(method, is_routed(match_info, method), keep, bound, remember)
             if keep:
                 self._kept.put(key, replace(target, remember=_nothing))
         return target
+
+
+async def _resolve(router: web.UrlDispatcher, request: web.Request) -> web.UrlMappingMatchInfo:
+    return await router.resolve(request)
 
 
 def _nothing() -> None:

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from routeguard.running.state import MARKED, STATE, State, state_of
+from routeguard.running.state import MARKED, State, keep_state, state_of
 from routeguard.serving.fast_lane import FastLane
 from routeguard.serving.plan import PlanBook
 
@@ -20,8 +20,11 @@ class ResponseHook:
         """The receiver for aiohttp's signal."""
         plans = self.plans
         plan = plans.by_route.get(request.match_info.route)
-        if plan is None or plan.lane is not None:
+        if plan is None or (plan.lane is not None and plan.lane.is_alone):
             if type(response) is web.Response and is_marked(request, response):
+                return
+        elif plan.lane is not None:
+            if plan.lane.mark(request, response):
                 return
         elif not plan.marks and not plan.bound:
             return
@@ -51,8 +54,7 @@ class ResponseHook:
             return plan.lane.state_of(request)
         if not plan.marks:
             return None
-        state = request[STATE] = State(request.match_info.handler, plan.marks, self.plans)
-        return state
+        return keep_state(request, State(request.match_info.handler, plan.marks, self.plans))
 
 
 def is_marked(request: web.Request, response: web.Response) -> bool:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from aiohttp import web
 from yarl import URL
 
-from routeguard.paths import relative_path
+from routeguard.paths import resolved_path
 from routeguard.policy import misuse
 from routeguard.routes.dry_run import resolve_now
+from routeguard.routes.hidden import hidden_faults
+from routeguard.routes.names import names_of
 from routeguard.routes.rules import Rule
 from routeguard.routes.scope import Scope
 
@@ -25,12 +27,16 @@ def all_routes(app: web.Application) -> Iterator[web.AbstractRoute]:
 
 
 def misused_handlers(app: web.Application) -> list[str]:
-    """For each route in whose handler's place a policy stands, what to write instead."""
-    return [
+    """For each route whose policies no request would meet, what to write instead.
+
+    A policy stands in the handler's place, or a foreign decorator hides it.
+    """
+    misplaced = [
         f"{route.method} {'' if route.resource is None else route.resource.canonical}: {fault}"
         for route in all_routes(app)
         if (fault := misuse(route.handler)) is not None
     ]
+    return misplaced + hidden_faults(all_routes(app))
 
 
 def unmatched_rules(scope: Scope) -> list[tuple[int, Rule]]:
@@ -48,7 +54,7 @@ class Routed:
         self._scope = scope
         self._added: set[int] = set()
         self._methods: dict[str, set[str]] = {}
-        """The methods of each canonical path, relative to the application."""
+        """The methods of each name of a resource."""
         self._ancestors: set[str] = {""}
         """Everything below which a path is routed, as far as paths are fixed."""
         self._open: dict[str, list[Segments | None]] = {}
@@ -58,10 +64,10 @@ class Routed:
                 self._add(route.resource, route.method)
 
     def _add(self, resource: web.AbstractResource, method: str) -> None:
-        decoded = URL.build(path=resource.canonical, encoded=True).path
-        canonical = relative_path(decoded, self._scope.mount.prefix)
-        known = self._methods.setdefault(canonical, set())
-        known.add(method)
+        names = names_of(resource, self._scope.mount.prefix)
+        canonical = resolved_path(names[0])
+        for name in (*names, canonical):
+            self._methods.setdefault(name, set()).add(method)
         if id(resource) in self._added:
             return
         self._added.add(id(resource))

@@ -4,10 +4,12 @@ aiohttp's way to a 405 costs several times what the answer to a preflight does. 
 for a path; what is found then serves the next preflights of that path.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import hdrs, web
+from aiohttp.web_urldispatcher import SystemRoute
 from yarl import URL
 
 from routeguard.bounded import Bounded
@@ -24,10 +26,12 @@ class Unrouted:
     Attributes:
         allowed: the methods that it routes.
         plan: the plan for its preflights.
+        route: the route that their matches name.
     """
 
     allowed: frozenset[str]
     plan: object
+    route: web.AbstractRoute
 
 
 class UnroutedMatch(web.UrlMappingMatchInfo):
@@ -35,8 +39,8 @@ class UnroutedMatch(web.UrlMappingMatchInfo):
 
     __slots__ = ("unrouted",)
 
-    def __init__(self, route: web.AbstractRoute, unrouted: Unrouted) -> None:
-        super().__init__({}, route)
+    def __init__(self, unrouted: Unrouted) -> None:
+        super().__init__({}, unrouted.route)
         self.unrouted: Unrouted = unrouted
 
     @property
@@ -51,8 +55,22 @@ class UnroutedPreflights(RoutelessResource):
         super().__init__()
         self.known: Bounded[Unrouted] = Bounded(0)
         """By path and asked method."""
-        # A route of aiohttp's own for a 405 would keep aiohttp from keeping the chain around it.
-        self._route = _Route(hdrs.METH_ANY, _refuse)
+        self._watched = _WatchedRoute()
+        self._unwatched = _UnwatchedRoute(hdrs.METH_ANY, _refuse)
+
+    def remember(
+        self, key: tuple[str, str], allowed: Iterable[str], plan: object, *, is_watched: bool
+    ) -> None:
+        """Has the next preflights of a path matched here.
+
+        Args:
+            key: the path and the method that is asked about.
+            allowed: the methods that the path routes.
+            plan: the plan for its preflights.
+            is_watched: whether other middlewares or hooks see the match.
+        """
+        route = self._watched if is_watched else self._unwatched
+        self.known.put(key, Unrouted(frozenset(allowed), plan, route))
 
     async def resolve(
         self, request: web.Request
@@ -62,7 +80,7 @@ class UnroutedPreflights(RoutelessResource):
             if method is not None and hdrs.ORIGIN in request.headers:
                 unrouted = self.known.get((request.rel_url.raw_path, method))
                 if unrouted is not None:
-                    return UnroutedMatch(self._route, unrouted), set()
+                    return UnroutedMatch(unrouted), set()
         return None, set()
 
     @property
@@ -70,7 +88,27 @@ class UnroutedPreflights(RoutelessResource):
         return "/"  # where the router's walk along a path ends, when nothing else has matched
 
 
-class _Route(web.AbstractRoute):
+class _WatchedRoute(SystemRoute):
+    """What others know as the route of a request that matches none: they tell it by its class.
+
+    aiohttp builds the middlewares around such a route anew for each request, which takes as long
+    as half of the answer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(web.HTTPMethodNotAllowed(hdrs.METH_OPTIONS, ()))
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        return await _refuse(request)
+
+    # Tools name requests after their handler.
+    _handle.__module__ = SystemRoute._handle.__module__
+    _handle.__qualname__ = SystemRoute._handle.__qualname__
+
+
+class _UnwatchedRoute(web.AbstractRoute):
+    """The same, where only the dispatcher sees it."""
+
     @property
     def name(self) -> None:
         return None
@@ -83,5 +121,5 @@ class _Route(web.AbstractRoute):
 
 
 async def _refuse(request: web.Request) -> web.StreamResponse:
-    refusal = request.match_info.http_exception
-    raise refusal if refusal is not None else web.HTTPNotFound
+    # An exception that was raised before is not sent again.
+    raise request.match_info.http_exception or web.HTTPNotFound()

@@ -1,28 +1,33 @@
 """`explain`: what applies to a request, and why, told by what serves requests."""
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import cast
 
 from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from routeguard.addresses import UNIX, read_address
+from routeguard.asking import Asked, Seen
 from routeguard.configuration import ConfigError, shown
-from routeguard.policies.cors.policy import cors
-from routeguard.policies.cors.preflight import REQUEST_METHOD, Refusal, judge
-from routeguard.policies.csrf import csrf
-from routeguard.policies.https.policy import https
-from routeguard.policies.shield.policy import Shield
-from routeguard.policy import Policy, kind_name
+from routeguard.policy import Policy, kind_name, kind_of
 from routeguard.routes.dry_run import is_routed, resolve_now
-from routeguard.routes.resolution import Decision, positions_of, resolve
+from routeguard.routes.handlers import handler_name
+from routeguard.routes.names import ambiguous, text_of
+from routeguard.routes.resolution import Decision, Resolution, positions_of, resolve
 from routeguard.routes.scope import SCOPE, Statement
 from routeguard.telling.standin import StandIn
 
 __all__ = ["Considered", "Explanation", "PolicyExplanation", "explain", "explain_decision"]
 
-T = TypeVar("T")
+Row = tuple[str, str]
+
+NO_CORS: tuple[Row, ...] = (
+    ("origin", "no cors policy: no CORS header is sent, and browsers refuse the page"),
+    ("preflight", "no cors policy: the application's own business"),
+)
+"""What becomes of an origin where no policy tells of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +67,10 @@ class PolicyExplanation:
         if all(one.policy in self.policies for one in applying):
             applying.sort(key=lambda one: self.policies.index(one.policy))
         others = [one for one in self.considered if one.verdict != "applies"]
-        lines = [f"{one.policy!r}  ({one.place})" for one in applying]
+        lines = [f"{one.policy:full}  ({one.place})" for one in applying]
         if not any(one.policy in self.policies for one in applying):
-            lines = ["none" + "".join(f": {one.policy!r}  ({one.place})" for one in applying)]
-        lines += [f"  not {one.policy!r}  ({one.place}): {one.verdict}" for one in others]
+            lines = ["none" + "".join(f": {one.policy:full}  ({one.place})" for one in applying)]
+        lines += [f"  not {one.policy:full}  ({one.place}): {one.verdict}" for one in others]
         lines += [f"  {self.note}"] if self.note else []
         return "\n".join(lines)
 
@@ -77,14 +82,12 @@ class Explanation:
     Attributes:
         method: the method asked about.
         path: the path asked about.
-        route: the canonical pattern of the route that matches; `None` where none does.
+        route: the canonical pattern of the route that matches, or its text in full where other
+            resources share the canonical pattern; `None` where no route matches.
         handler: the handler's name; empty where no route matches.
         status: 404 or 405 where no route matches; `None` otherwise.
         kinds: one entry for each kind of policy, in the order in which they nest.
-        scheme: the scheme that the application would see.
-        cors: what becomes of the origin: `"allowed"`, or why it is refused; empty without one.
-        preflight: what a preflight for this method would answer, and why.
-        notes: what else there is to say, such as where cors and csrf disagree.
+        rows: what the policies that apply tell of the request, each a name and a text.
     """
 
     method: str
@@ -93,10 +96,40 @@ class Explanation:
     handler: str
     status: int | None
     kinds: tuple[PolicyExplanation, ...]
-    scheme: str
-    cors: str
-    preflight: str
-    notes: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def address(self) -> str:
+        """The client's address that the application would see."""
+        return self._told("address")
+
+    @property
+    def scheme(self) -> str:
+        """The scheme that the application would see."""
+        return self._told("scheme")
+
+    @property
+    def host(self) -> str:
+        """The host that the application would see; empty where no proxy may say another one."""
+        return self._told("host")
+
+    @property
+    def cors(self) -> str:
+        """What becomes of the origin: `"allowed"`, or why it is refused; empty without one."""
+        return self._told("origin")
+
+    @property
+    def preflight(self) -> str:
+        """What a preflight for this method would answer, and why."""
+        return self._told("preflight")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else there is to say, such as where cors and csrf disagree."""
+        return tuple(text for name, text in self.rows if name == "note")
+
+    def _told(self, name: str) -> str:
+        return next((text for one, text in self.rows if one == name), "")
 
     def __getitem__(self, kind: str | type[Policy] | Policy) -> PolicyExplanation:
         """The entry of a kind, by its name or by the kind: `explanation["timeout"]`."""
@@ -113,11 +146,7 @@ class Explanation:
 
     def __str__(self) -> str:
         place = f"{self.route} -> {self.handler}" if self.route is not None else self.status
-        rows = [("route", f"{place}"), *((one.kind, str(one)) for one in self.kinds)]
-        rows.append(("scheme", self.scheme))
-        rows += [("origin", self.cors)] if self.cors else []
-        rows += [("preflight", self.preflight)] if self.preflight else []
-        rows += [("note", note) for note in self.notes]
+        rows = [("route", f"{place}"), *((one.kind, str(one)) for one in self.kinds), *self.rows]
         lines = [f"{self.method} {self.path}"]
         for name, text in rows:
             first, *rest = text.split("\n")
@@ -137,6 +166,7 @@ def explain(
     origin: str | None = None,
     host: str | None = None,
     headers: Mapping[str, str] | None = None,
+    peer: str | None = None,
 ) -> Explanation:
     """What applies to a request, and why.
 
@@ -149,14 +179,17 @@ def explain(
         path: its path, percent-encoded as a client sends it; a query is allowed.
         origin: the `Origin` of the page that sends it. Default: none is sent.
         host: its `Host`, where domains are routed or csrf is to be asked. Default: none.
-        headers: further headers. Default: none.
+        headers: further headers, such as those that a proxy adds. Default: none.
+        peer: the address that the connection comes from, such as a proxy's, or `"unix"`.
+            Default: not said, so that what depends on it is told with its condition.
 
     Returns:
         A value that prints well.
 
     Raises:
-        ConfigError: no application in it was given to `setup`; the path is none.
+        ConfigError: no application in it was given to `setup`; the path, or the peer, is none.
     """
+    seen = _seen_from(peer)
     if not isinstance(path, str) or not path.startswith("/"):
         raise ConfigError(f"explain(path={shown(path)}): a path begins with /: write '/api/orders'")
     method = method.upper()
@@ -170,58 +203,84 @@ def explain(
     match_info = resolve_now(app, method, url, fields)
     if not any(SCOPE in one for one in match_info.apps):
         raise ConfigError(f"explain: no application around {path} was given to setup")
-    resolution = resolve(match_info, method, positions_of(match_info, method, url.path))
-    asked = cast(web.Request, StandIn(method, url, fields))
+    resolution = resolve(match_info, method, positions_of(match_info, method, url.path, url))
     kinds = tuple(explain_decision(one, method) for one in resolution.decisions.values())
-    sharing, secured = resolution.policy(cors), resolution.policy(https)
-    own_csrf = resolution.policy(csrf)
-    verdict, preflight = "", ""
-    if isinstance(sharing, cors):
-        routed = is_routed(match_info, method)
-        verdict = _verdict(sharing, asked) if origin is not None else ""
-        if origin is not None or sharing.everyone:
-            preflight = _preflight(sharing, asked, method, routed=routed)
-    elif origin is not None:
-        verdict = "no cors policy: no CORS header is sent, and browsers refuse the page"
-        preflight = "no cors policy: the application's own business"
-    refusal = own_csrf.refusal(asked) if isinstance(own_csrf, csrf) else None
-    notes = [] if refusal is None else [f"csrf refuses it with 403: {refusal}"]
-    if refusal is not None and verdict == "allowed":
-        notes.append(
-            "cors allows this origin and csrf does not: list it in csrf(trusted_origins=…) if "
-            "its pages are to change anything"
-        )
-    route = match_info.route.resource
     error = match_info.http_exception
     return Explanation(
         method=method,
         path=path,
-        route=None if route is None else route.canonical,
+        route=_route_name(match_info),
         handler="" if error is not None else handler_name(match_info.handler),
         status=None if error is None else error.status,
         kinds=kinds,
-        scheme=_scheme(secured if isinstance(secured, https) else None, asked),
-        cors=verdict,
-        preflight=preflight,
-        notes=tuple(notes),
+        rows=_rows(resolution, match_info, method, url, fields, seen),
     )
 
 
-def handler_name(handler: object) -> str:
-    """A handler as a person knows it: its module and qualified name, or those of its class."""
-    while (inner := getattr(handler, "__wrapped__", getattr(handler, "func", None))) is not None:
-        handler = inner
-    named = handler if hasattr(handler, "__qualname__") else type(handler)
-    return f"{named.__module__}.{named.__qualname__}"
+def _seen_from(peer: str | None) -> Seen:
+    """How a request from a peer is seen before any policy has seen it."""
+    if peer is None:
+        return Seen()
+    if peer == UNIX:
+        return Seen(peer=UNIX, remote="", scheme="http")
+    address = read_address(peer) if isinstance(peer, str) else None
+    if address is None:
+        raise ConfigError(f"explain(peer={shown(peer)}): no address: write '10.0.0.7', or 'unix'")
+    return Seen(peer=address, remote=str(address), scheme="http")
+
+
+def _rows(
+    resolution: Resolution,
+    match_info: web.UrlMappingMatchInfo,
+    method: str,
+    url: URL,
+    headers: CIMultiDict[str],
+    seen: Seen,
+) -> tuple[Row, ...]:
+    """What the policies that apply tell of a request, those outside first; notes last."""
+    origin = headers.get("Origin")
+    routed = is_routed(match_info, method)
+    rows: list[Row] = []
+    for decision in resolution.decisions.values():
+        for one in decision.winners:
+            if one.policy.covers(method):  # each has a stand-in of its own to do with as it likes
+                request = cast(web.BaseRequest, StandIn(method, url, headers, seen))
+                asked = Asked(request, method, origin, routed, one.place, dict(rows), seen)
+                rows += _told_by(one.policy, asked)
+    told = {name for name, _ in rows}
+    if "scheme" not in told:
+        rows.insert(0, ("scheme", "that of the connection"))
+    if "address" not in told and seen.peer is not None:
+        rows.insert(0, ("address", seen.remote or "none, on a Unix socket"))
+    if origin is not None:
+        rows += [row for row in NO_CORS if row[0] not in told]
+    return tuple(sorted(rows, key=lambda row: row[0] == "note"))
+
+
+def _told_by(policy: Policy, asked: Asked) -> Iterator[Row]:
+    try:
+        yield from policy.explain(asked)
+    except AttributeError:
+        if not asked.missed:
+            raise
+        name = kind_name(kind_of(type(policy)))
+        yield "note", f"{name} reads request.{asked.missed}: only a running server can tell"
+
+
+def _route_name(match_info: web.UrlMappingMatchInfo) -> str | None:
+    resource = match_info.route.resource
+    if resource is None:
+        return None
+    shared = ambiguous(match_info.apps[-1].router.resources())
+    return text_of(resource) if resource.canonical in shared else resource.canonical
 
 
 def explain_decision(decision: Decision, method: str) -> PolicyExplanation:
     """A decision, with a word on each statement that was considered."""
-    policies: tuple[Policy, ...] = tuple(one.policy for one in decision.winners)
-    note = ""
-    shield = decision.policy
-    if isinstance(shield, Shield) and not shield.covers(method):
-        policies, note = (), f"{shield!r} is not for {method}"
+    winners = [one.policy for one in decision.winners]
+    policies = tuple(policy for policy in winners if policy.covers(method))
+    left = [policy for policy in winners if not policy.covers(method)]
+    note = f"{', '.join(map(repr, left))} is not for {method}" if left else ""
     considered = tuple(
         Considered(one.policy, one.place, _verdict_on(one, decision)) for one in decision.considered
     )
@@ -234,48 +293,8 @@ def _verdict_on(statement: Statement, decision: Decision) -> str:
     nearest = decision.considered[0]
     if not decision.kind.adds_up:
         return f"{nearest.place} is nearer"
-    if any(statement.policy == winner.policy for winner in decision.winners):
+    if decision.kind.distinct and any(
+        statement.policy == winner.policy for winner in decision.winners
+    ):
         return "runs once, at its outermost place"
     return "exempted nearer to the handler" if statement.policy.adds_up else "applies"
-
-
-def _verdict(policy: cors, request: web.Request) -> str:
-    try:
-        origin = _drive(policy.allowed_origin(request))
-    except RuntimeError as error:
-        return str(error)
-    if isinstance(request, StandIn) and request.missed:
-        return f"the predicate reads request.{request.missed}: only a running server can tell"
-    return "refused: the origin is not allowed" if origin is None else "allowed"
-
-
-def _preflight(policy: cors, request: web.Request, method: str, *, routed: bool) -> str:
-    request.headers.setdefault(REQUEST_METHOD, method)  # type: ignore[attr-defined]
-    try:
-        granted = _drive(judge(policy, request, method, routed=routed))
-    except Refusal as refusal:
-        if isinstance(request, StandIn) and request.missed:
-            return _verdict(policy, request)
-        return f"403: {refusal}"
-    except RuntimeError as error:
-        return str(error)
-    return "204" + "".join(f"\n{name}: {value}" for name, value in granted.items())
-
-
-def _scheme(policy: https | None, request: web.Request) -> str:
-    if policy is None:
-        return "that of the connection"
-    if policy.matching_header(request) is None:
-        return "http" + (", which is redirected or refused" if policy.redirect else "")
-    return f"https, if the proxy is among {', '.join(policy.trusted)}"
-
-
-def _drive(waiting: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that waits for nothing."""
-    try:
-        waiting.send(None)
-    except StopIteration as done:
-        result: T = done.value
-        return result
-    waiting.close()
-    raise RuntimeError("the predicate waits for something: only a running server can tell")

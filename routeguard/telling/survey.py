@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from aiohttp import hdrs, web
+from aiohttp.web_app import Application
 
 from routeguard.configuration import ConfigError, shown
+from routeguard.policies.exempt import kinds_of
 from routeguard.policies.order import order_of
-from routeguard.policy import kind_name
+from routeguard.policy import Policy, kind_name
+from routeguard.routes.handlers import handler_name
 from routeguard.routes.resolution import Decision
+from routeguard.routes.scope import Scope
 from routeguard.routes.walk import Visit, method_order, place_of_rule, walk
-from routeguard.telling.explain import PolicyExplanation, explain_decision, handler_name
+from routeguard.telling.explain import PolicyExplanation, explain_decision
 
-__all__ = ["Survey", "SurveyedRoute", "survey"]
+__all__ = ["Survey", "SurveyedApplication", "SurveyedRoute", "survey"]
 
 Kinds: TypeAlias = tuple[PolicyExplanation, ...]
 
@@ -24,7 +28,8 @@ class SurveyedRoute:
 
     Attributes:
         methods: the methods; `("*",)` where the route takes every method and all are alike.
-        path: its canonical pattern, decoded: `/users/{id}`.
+        path: its canonical pattern, decoded: `/users/{id}`; its text in full,
+            `/func/{path:saml/.*}`, where other resources share the canonical pattern.
         handler: the handler's name; for a static route its directory.
         mounts: where the applications around it are mounted, outermost first: prefixes, or
             `host` and a domain. Empty in the root application.
@@ -61,16 +66,31 @@ class SurveyedRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class SurveyedApplication:
+    """An application that was given to `setup`, with what it states for all its routes.
+
+    Attributes:
+        mounts: where it and the applications around it are mounted, as for `SurveyedRoute`.
+        fallbacks: the name of a kind and the policy, in the order in which the kinds nest.
+    """
+
+    mounts: tuple[str, ...]
+    fallbacks: tuple[tuple[str, Policy], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Survey:
     """What applies to every route of an application.
 
     Attributes:
         kinds: the names of all the kinds of policy, in the order in which they nest.
         routes: the routes, in the order in which they were added.
+        applications: the applications that were given to `setup`, those around others first.
     """
 
     kinds: tuple[str, ...]
     routes: tuple[SurveyedRoute, ...]
+    applications: tuple[SurveyedApplication, ...]
 
 
 def survey(app: web.Application) -> Survey:
@@ -88,9 +108,10 @@ def survey(app: web.Application) -> Survey:
     Raises:
         ConfigError: it is no application.
     """
-    if not isinstance(app, web.Application):
+    if not isinstance(app, Application):
         raise ConfigError(f"survey({shown(app)}): the argument is the web.Application")
-    visits = walk(app).visits
+    walked = walk(app)
+    visits = walked.visits
     kinds = order_of({kind for visit in visits for kind in visit.resolution.decisions})
     groups: dict[tuple[object, ...], list[tuple[Visit, Kinds]]] = {}
     for visit in visits:
@@ -105,7 +126,20 @@ def survey(app: web.Application) -> Survey:
         key = (visit.match_info.apps, id(route.resource), _handler(route), method)
         groups.setdefault(key, []).append((visit, explained))
     routes = [route for group in groups.values() for route in _alike(group)]
-    return Survey(tuple(kind_name(kind) for kind in kinds), tuple(routes))
+    applications = tuple(
+        SurveyedApplication(mounts, _fallbacks(scope, kinds))
+        for scope, mounts in walked.mounts.items()
+    )
+    return Survey(tuple(kind_name(kind) for kind in kinds), tuple(routes), applications)
+
+
+def _fallbacks(scope: Scope, kinds: list[type[Policy]]) -> tuple[tuple[str, Policy], ...]:
+    return tuple(
+        (kind_name(kind), policy)
+        for kind in kinds
+        for policy in scope.fallbacks
+        if kind in kinds_of(policy)
+    )
 
 
 def _alike(group: Iterable[tuple[Visit, Kinds]]) -> list[SurveyedRoute]:
@@ -130,7 +164,7 @@ def _as_route(members: list[tuple[Visit, Kinds]], *, alone: bool) -> SurveyedRou
     everything = visit.route.method == hdrs.METH_ANY and not isinstance(visit.route.handler, type)
     return SurveyedRoute(
         methods=("*",) if everything and alone else tuple(methods),
-        path=visit.canonical,
+        path=visit.name,
         handler=_handler(visit.route),
         mounts=visit.mounts,
         set_up=visit.is_set_up,

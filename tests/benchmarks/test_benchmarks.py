@@ -22,8 +22,11 @@ from .scenarios import SCENARIOS, Scenario
 from .timers import CountingLoop
 from .transport import Served, exchange
 
-# aiohttp-middlewares stores its error under a plain string.
-pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web.NotAppKeyWarning")
+pytestmark = [
+    pytest.mark.alone,
+    # aiohttp-middlewares stores its error under a plain string.
+    pytest.mark.filterwarnings("ignore::aiohttp.web.NotAppKeyWarning"),
+]
 
 PAIRS = [
     pytest.param(scenario, contender, id=f"{scenario.name}-{contender.name}")

@@ -13,7 +13,7 @@ from aiohttp import web
 from routeguard import rule, setup, timeout
 from tests.support.virtual import Wire
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.alone]
 
 BATCH = 25
 PAUSE = 0.007  # between batches, so that the loop is idle for most of the time

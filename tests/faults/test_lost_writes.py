@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import compare
-from tests.faults.trials import trial
+from tests.faults.trials import GUNICORN, complaints, trial
 from tests.faults.writes import Setting
 
 pytestmark = pytest.mark.faults
@@ -19,12 +19,6 @@ def setting_of(
     path: Path, body: str, closes: str, *, cancellation: bool = True, guard: str = "routeguard"
 ) -> Setting:
     return Setting(guard, path / "rows.sqlite", body, closes, cancellation)
-
-
-def complaints(said: str) -> list[str]:
-    """What a server must not say: a traceback, or asyncio's word on something lost."""
-    signs = ("Traceback", "never retrieved", "was destroyed", "never awaited", "given up")
-    return [line for line in said.splitlines() if any(sign in line for sign in signs)]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +40,7 @@ async def test_two_thousand_clients_hang_up_and_no_row_is_lost(
     assert complaints(said) == []
 
 
-@pytest.mark.parametrize("by", ["runner", "gunicorn"])
+@pytest.mark.parametrize("by", ["runner", *GUNICORN])
 async def test_whoever_runs_the_application(by: str, tmp_path: Path) -> None:
     rows, said = await trial(setting_of(tmp_path, "late", "after"), 300, by=by)
     assert rows == list(range(300))

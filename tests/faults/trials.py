@@ -40,14 +40,26 @@ def written(database: Path) -> list[int]:
         connection.close()
 
 
-def command(setting: Setting, by: str) -> tuple[list[str], str, dict[str, str]]:
+GUNICORN = {
+    "gunicorn": "aiohttp.GunicornWebWorker",
+    "gunicorn on uvloop": "aiohttp.GunicornUVLoopWebWorker",
+}
+
+
+def command(setting: Setting, by: str, *more: str) -> tuple[list[str], str, dict[str, str]]:
     """What starts a server: module and arguments, what finds its port, and its environment."""
-    if by == "gunicorn":
+    if by in GUNICORN:
         arguments = ["gunicorn", "--bind=127.0.0.1:0", "--graceful-timeout=60", "--backlog=4096"]
-        arguments += ["--worker-class=aiohttp.GunicornWebWorker", "--no-control-socket"]
+        arguments += [f"--worker-class={GUNICORN[by]}", "--no-control-socket", *more]
         arguments += ["tests.faults.writes:for_gunicorn"]
         return arguments, r"Listening at: http://127\.0\.0\.1:(\d+)", {ENVIRONMENT: setting.spelt()}
     return ["tests.faults.writes", setting.spelt(), "--by", by], r"^(\d+)$", {}
+
+
+def complaints(said: str) -> list[str]:
+    """What a server must not say: a traceback, or asyncio's word on something lost."""
+    signs = ("Traceback", "never retrieved", "was destroyed", "never awaited", "given up")
+    return [line for line in said.splitlines() if any(sign in line for sign in signs)]
 
 
 async def trial(setting: Setting, clients: int, *, by: str = "run_app") -> tuple[list[int], str]:

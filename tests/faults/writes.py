@@ -18,6 +18,7 @@ from pathlib import Path
 from aiohttp import web
 
 from tests.faults.guards import GUARDS
+from tests.support import loops
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -70,6 +71,9 @@ def build(setting: Setting) -> web.Application:
     async def count(request: web.Request) -> web.Response:
         return web.json_response(arrived)
 
+    async def process(request: web.Request) -> web.Response:
+        return web.json_response(os.getpid())
+
     @web.middleware
     async def arrivals(request: web.Request, handler: Handler) -> web.StreamResponse:
         nonlocal arrived
@@ -87,6 +91,7 @@ def build(setting: Setting) -> web.Application:
     guard = GUARDS[setting.guard]
     app.router.add_post("/rows", guard.decorate(write))
     app.router.add_get("/arrived", count)
+    app.router.add_get("/process", process)
     if setting.closes == "before":
         app.cleanup_ctx.append(closing)
     guard.install(app)
@@ -130,9 +135,11 @@ def main() -> None:
             access_log=None,
             print=None,
             handler_cancellation=setting.cancellation,
+            loop=loops.new_event_loop(),
         )
     else:
-        asyncio.run(serve(build(setting), listening, cancellation=setting.cancellation))
+        with asyncio.Runner(loop_factory=loops.new_event_loop) as running:
+            running.run(serve(build(setting), listening, cancellation=setting.cancellation))
 
 
 if __name__ == "__main__":

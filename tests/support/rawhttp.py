@@ -62,16 +62,21 @@ async def talk(
     host: str = "127.0.0.1",
     path: str | None = None,
     tls: ssl.SSLContext | None = None,
+    source: str | None = None,
 ) -> bytes:
     """Sends a request and returns everything that comes until the server hangs up.
 
-    A connection that is reset ends it as one that is closed.
+    A connection that is reset ends it as one that is closed. `source` is the address that it
+    comes from: the loopback interface has more than one.
     """
     name = "localhost" if tls else None
     if path is not None:
         reader, writer = await asyncio.open_unix_connection(path)
     else:
-        reader, writer = await asyncio.open_connection(host, port, ssl=tls, server_hostname=name)
+        local = None if source is None else (source, 0)
+        reader, writer = await asyncio.open_connection(
+            host, port, ssl=tls, server_hostname=name, local_addr=local
+        )
     received = b""
     try:
         async with asyncio.timeout(PATIENCE):

@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar, TypeVarTuple, cast
 
 from aiohttp import web
 
+from tests.support.loops import prepared
 from tests.support.messages import Answer, parse, request
 
 T = TypeVar("T")
@@ -53,6 +54,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._jumping = _JumpingSelector()
         super().__init__(self._jumping)
         self._timers: list[Timer] = []
+        prepared(self)
 
     def time(self) -> float:
         return self._jumping.now

@@ -1,10 +1,15 @@
-"""RFC 7239, section 4, read one character at a time: what the last element of `Forwarded` says."""
+"""`Forwarded` (RFC 7239, section 4) read one character at a time, with what is read beyond it.
+
+Beyond the grammar: blanks around `;` and `,`, and values without quotes that have the characters
+of ports, IPv6 addresses and protocols.
+"""
 
 import string
 
-__all__ = ["last_proto"]
+__all__ = ["all_elements", "last_proto"]
 
 TCHAR = frozenset("!#$%&'*+-.^_`|~" + string.digits + string.ascii_letters)
+BARE = TCHAR | frozenset(":/[]")
 
 
 class Malformed(Exception):
@@ -26,9 +31,9 @@ class Line:
         while self.next in (" ", "\t"):
             self.at += 1
 
-    def token(self) -> str:
+    def token(self, characters: frozenset[str] = TCHAR) -> str:
         start = self.at
-        while self.next in TCHAR:
+        while self.next in characters:
             self.at += 1
         if self.at == start:
             raise Malformed(f"no token at {start}")
@@ -52,21 +57,27 @@ class Line:
     def element(self) -> dict[str, str]:
         """The pairs of one element; a single token stands under the empty name."""
         pairs: dict[str, str] = {}
+        separated = False
         while True:
             if self.next in TCHAR:
-                name = self.token().lower()
+                token = self.token()
+                name = token.lower()
                 if self.next != "=":
-                    if pairs or self.next == ";":
+                    self.blanks()
+                    if pairs or separated or self.next == ";":
                         raise Malformed("a name without a value")
-                    return {"": name}
+                    return {"": token}
                 self.at += 1
-                value = self.quoted() if self.next == '"' else self.token()
+                value = self.quoted() if self.next == '"' else self.token(BARE)
                 if name in pairs:
                     raise Malformed(f"{name} twice in one element")
                 pairs[name] = value
+            self.blanks()
             if self.next != ";":
                 return pairs
+            separated = True
             self.at += 1
+            self.blanks()
 
     def elements(self) -> list[dict[str, str]]:
         read = []
@@ -81,14 +92,20 @@ class Line:
             self.at += 1
 
 
-def last_proto(lines: list[str]) -> str | None:
-    """The scheme in the last element of the last line, in lower case; `None` for what is none.
+def all_elements(line: str) -> list[dict[str, str]] | None:
+    """The elements of a line, each as its pairs; `None` for a malformed line.
 
-    An element that is one token alone counts as the scheme itself, as some proxies send it.
+    An element that is one token alone is a `proto`, as some proxies send it.
     """
     try:
-        last = Line(lines[-1]).elements()[-1]
+        elements = Line(line).elements()
     except Malformed:
         return None
-    proto = last.get("", last.get("proto"))
+    return [{"proto": one[""]} if "" in one else one for one in elements]
+
+
+def last_proto(lines: list[str]) -> str | None:
+    """The scheme in the last element of the last line, in lower case; `None` for what is none."""
+    elements = all_elements(lines[-1])
+    proto = elements[-1].get("proto") if elements else None
     return None if proto is None else proto.lower()

@@ -109,7 +109,11 @@ MISTAKES: list[tuple[str, Callable[[], object], list[str]]] = [
     ("errors ignore", lambda: errors(ignore=KeyboardInterrupt), ["KeyboardInterrupt"]),  # type: ignore[arg-type]
     ("cors nothing", lambda: cors([]), ["origins is empty"]),
     ("cors credentials", lambda: cors("*", allow_credentials=True), ["'*'", "list the origins"]),
-    ("https redirect", lambda: https(redirect="yes"), ["redirect='yes' is no bool"]),  # type: ignore[arg-type]
+    (
+        "https redirect",
+        lambda: https(redirect="yes"),  # type: ignore[arg-type]
+        ["redirect='yes' is neither a bool nor a port"],
+    ),
     ("csrf everyone", lambda: csrf(trusted_origins="*"), ["'*'", "list the origins"]),
     ("setup nothing", lambda: routeguard.setup(None), ["setup(None)", "web.Application"]),  # type: ignore[arg-type]
     ("setup kind", lambda: routeguard.setup(web.Application(), timeout), ["write timeout(...)"]),  # type: ignore[arg-type]

@@ -90,6 +90,11 @@ def test_credentials_for_everyone_are_refused(origins: object, named: list[str])
         assert "allow_credentials=True" in fault
         assert name in fault
         assert "list the origins" in fault
+        # The remedies are written so that they can be copied.
+        written = re.findall(r"write (cors\(.*\))", fault)
+        assert len(written) == 1
+        policy = eval(written[0], {"cors": cors})
+        assert policy == cors("*", allow_headers=["*", "authorization"])
 
 
 def test_all_faults_are_reported_together() -> None:

@@ -1,7 +1,6 @@
 """`csrf` against an oracle written apart, over every combination of what it looks at."""
 
 from itertools import product
-from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -48,6 +47,25 @@ ORIGINS: tuple[tuple[str, ...], ...] = (
     ("app.example",),
     ("https://",),
     ("https://app.example\u212a",),
+    # A default port written out, by clients that are no browsers.
+    ("https://app.example:443",),
+    ("http://app.example:80",),
+    ("http://app.example:443",),
+    ("https://app.example:80",),
+    ("http://[::1]:80",),
+    ("https://app.example:0443",),
+    ("https://app.example:443:443",),
+    # Hosts that registries refuse, and browsers send.
+    ("https://app-.example",),
+    ("http://-app.example:8443",),
+    ("http://app.example.",),
+    ("http://app.example.:8443",),
+    ("https://app.example..",),
+    # Schemes that are no page's of this server.
+    ("ftp://app.example:8443",),
+    ("ws://app.example",),
+    ("wss://app.example:443",),
+    ("chrome-extension://app.example",),
 )
 HOSTS: tuple[tuple[str, ...], ...] = (
     ("app.example",),
@@ -60,6 +78,13 @@ HOSTS: tuple[tuple[str, ...], ...] = (
     ("[::1]:8443",),
     ("partner.example",),
     ("evil.example",),
+    ("app-.example",),
+    ("app-.example:443",),
+    ("-app.example:8443",),
+    ("app.example.",),
+    ("App.Example.:8443",),
+    ("app.example:443:443",),
+    ("app.example\u212a",),
     ("app.example", "evil.example"),
     ("",),
     (),
@@ -76,15 +101,23 @@ def is_trusted(origins: tuple[str, ...], trusted: tuple[str, ...]) -> bool:
     )
 
 
+def port_of(text: str, default: int) -> int | None:
+    if text == "":
+        return default
+    return int(text[1:]) if text[:1] == ":" and text[1:].isdecimal() and text[1] != "0" else None
+
+
 def is_own(origins: tuple[str, ...], hosts: tuple[str, ...]) -> bool:
-    if len(origins) != 1 or len(hosts) != 1 or not origins[0].isascii():
+    if len(origins) != 1 or len(hosts) != 1 or not (origins[0] + hosts[0]).isascii():
         return False
-    origin = urlsplit(origins[0])
-    if not origin.scheme or not origin.hostname or origin.path or "@" in origin.netloc:
+    scheme, mark, rest = origins[0].lower().partition("://")
+    default = {"https": 443, "http": 80}.get(scheme)
+    name = "[::1]" if rest.startswith("[::1]") else rest.partition(":")[0]
+    own = hosts[0].lower()
+    if not mark or default is None or not name or ".." in name or not own.startswith(name):
         return False
-    default = {"https": 443, "http": 80}[origin.scheme]
-    own = urlsplit(f"//{hosts[0]}")
-    return (origin.hostname, origin.port or default) == (own.hostname, own.port or default)
+    port = port_of(rest.removeprefix(name), default)
+    return port is not None and port == port_of(own.removeprefix(name), default)
 
 
 def passes(

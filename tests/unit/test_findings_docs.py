@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from routeguard.telling.check import CODES, SEVERITIES
+from routeguard.finding import SEVERITIES
+from routeguard.telling.codes import CODES
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "checks.md"
 TEXT = PAGE.read_text("utf-8")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import routeguard
 from routeguard import Finding, check, cors, csrf, explain, rule, timeout
+from routeguard.policies.cors.regexes import admitted, stranger
 from routeguard.policy import Policy
-from routeguard.telling.checks.regexes import admitted, stranger
 
 
 async def page(request: web.Request) -> web.Response:
@@ -65,6 +65,8 @@ def test_plain_http_with_credentials_is_an_error(origin: str | re.Pattern[str]) 
         "http://localhost:*",
         "http://localhost:3000",
         "http://*.localhost",
+        "http://localhost.",
+        "http://*.localhost.:3000",
         "http://127.0.0.1:*",
         "http://127.8.0.1",
         "http://[::1]:3000",
@@ -113,6 +115,8 @@ def test_the_place_of_an_origin_is_that_of_its_statement() -> None:
         "https://*.vercel.app:*",
         "https://*.s3.amazonaws.com",
         "https://*.github.io:8443",
+        "https://*.github.io.",
+        "https://*.co.uk.:8443",
     ],
 )
 def test_a_wildcard_under_a_public_suffix_is_an_error(origin: str) -> None:
@@ -128,6 +132,7 @@ def test_a_wildcard_under_a_public_suffix_is_an_error(origin: str) -> None:
         "https://github.io",
         "https://shop.github.io",
         "https://*.shop.github.io",
+        "https://*.shop.github.io.",
         "https://*.example.co.uk",
         "https://*.internal",
         "http://*.localhost:*",

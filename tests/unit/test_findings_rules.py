@@ -263,3 +263,55 @@ def test_the_gravest_findings_come_first() -> None:
         ("warning", "RG302"),
         ("info", "RG301"),
     ]
+
+
+# --- RG107 ----------------------------------------------------------------------------------------
+
+SAML = r"/func/{path:saml/.*$}"
+REST = r"/func/{path:.*$}"
+
+
+def twins(*rules: Rule) -> web.Application:
+    return make(
+        *rules, routes=(f"GET {SAML}", f"GET {REST}", "GET /users/{id}", "POST /users/{id}")
+    )
+
+
+def test_a_canonical_rule_for_several_resources_is_told_with_the_texts_of_all() -> None:
+    (finding,) = found(
+        twins(rule("/func/{path}", exempt(timeout)), rule("/users/{id}", cors("*"))), "RG107"
+    )
+
+    assert (finding.severity, finding.place) == ("warning", 'rule 1 "/func/{path}"')
+    assert "applies to 2 resources" in finding.message
+    assert SAML in finding.message and REST in finding.message
+    assert finding.remedy.endswith(repr(SAML))
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        (rule(SAML, shield),),
+        (rule("/func/*", shield),),
+        (rule("POST /func/{path}", shield),),
+        (rule(SAML, shield), rule("/func/{path}", shield)),  # of two the first takes one
+    ],
+    ids=lambda rules: " ".join(map(str, rules)),
+)
+def test_a_rule_that_applies_to_one_resource_is_fine(rules: tuple[Rule, ...]) -> None:
+    assert found(twins(*rules), "RG107") == []
+
+
+def test_a_full_text_shadows_and_is_shadowed_as_its_resource_is() -> None:
+    wide_first = twins(rule("/func/{path}", shield), rule(SAML, shield))
+    assert places(wide_first, "RG102") == [f'rule 2 "{SAML}"']
+    assert places(twins(rule(SAML, shield), rule("/func/{path}", shield)), "RG102") == []
+    assert places(twins(rule(SAML, shield), rule(REST, shield)), "RG102") == []
+
+
+def test_a_full_text_that_no_resource_has_matches_no_route() -> None:
+    app = twins(rule(r"/func/{path:saml/.+$}", shield))
+
+    assert places(app, "RG101") == [r'rule 1 "/func/{path:saml/.+$}"']
+    assert [position for position, _ in unmatched_rules(app[SCOPE])] == [0]
+    assert unmatched_rules(twins(rule(SAML, shield))[SCOPE]) == []

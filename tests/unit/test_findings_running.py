@@ -46,7 +46,7 @@ def test_a_shield_on_a_route_that_only_reads_is_mentioned() -> None:
     (finding,) = found(make(get=shield(page), post=timeout(1)(page)), "RG301")
 
     assert finding.severity == "info"
-    assert finding.place == f"decorator of GET /orders ({__name__}.page)"
+    assert finding.place == f"decorator of {__name__}.page"
 
 
 @pytest.mark.parametrize("methods", [["post"], ["put"], ["patch"], ["delete"], ["*"]])
@@ -151,6 +151,37 @@ def test_of_a_view_the_methods_without_either_are_named() -> None:
     assert finding.place.startswith("PUT,DELETE /orders")
 
 
+def paying(count: int, *, guarded: int = 0) -> web.Application:
+    """An application in which so many routes change something."""
+    app = web.Application()
+    for number in range(count):
+        app.router.add_post(f"/pay/{number}", timeout(5)(page) if number < guarded else page)
+    app.router.add_get("/read", page)
+    routeguard.setup(app)
+    return app
+
+
+def test_routes_of_which_the_same_is_found_are_one_finding() -> None:
+    (finding,) = found(paying(60, guarded=1), "RG302")
+
+    assert finding.places == tuple(f"POST /pay/{i} ({__name__}.page)" for i in range(1, 60))
+    assert finding.place.startswith("POST /pay/1 (") and finding.place.endswith(" and 56 more")
+    assert "nothing bounds it" in finding.message
+
+
+def test_what_holds_for_the_whole_application_is_said_of_it() -> None:
+    (finding,) = found(paying(60), "RG302")
+
+    assert (finding.place, len(finding.places)) == ("application", 60)
+    assert "any of its 60 routes that change something" in finding.message
+    assert "give setup a timeout" in finding.remedy
+
+
+def test_of_a_few_routes_each_is_named() -> None:
+    (finding,) = found(paying(2), "RG302")
+    assert finding.place == f"POST /pay/0 ({__name__}.page), POST /pay/1 ({__name__}.page)"
+
+
 # --- RG303 ----------------------------------------------------------------------------------------
 
 
@@ -204,7 +235,7 @@ def test_problem_details_without_the_extra_are_mentioned(
     # Taking a package away for one test would need an environment of its own.
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        "routeguard.telling.checks.running.find_spec",
+        "routeguard.policies.errors.telling.find_spec",
         lambda name: None if name == "mimeparse" else find(name),
     )
     (finding,) = found(make(policy), "RG501")

@@ -1,4 +1,4 @@
-"""Which scheme a header reports: `Forwarded` against a parser written apart, and plain values."""
+"""What `Forwarded` and list headers say: the first against a parser written apart."""
 
 import subprocess
 import sys
@@ -7,15 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routeguard import https
-from tests.support.requests import a_request
-from tests.unit.forwardedoracle import last_proto
+from routeguard.forwarded import (
+    LONGEST_LINE,
+    MOST_ENTRIES,
+    Element,
+    count_entries,
+    entries_from_right,
+    entry_from_right,
+    read_elements,
+    read_scheme,
+)
+from tests.unit.forwardedoracle import all_elements, last_proto
 
-FORWARDED = https({"Forwarded": "https"}, trusted="*")
 
-
-def says_https(*lines: str, policy: https = FORWARDED, name: str = "Forwarded") -> bool:
-    return policy.is_secure(a_request(headers=[(name, line) for line in lines]))
+def says_https(*lines: str) -> bool:
+    elements = read_elements(lines[-1])
+    return elements is not None and read_scheme(elements[-1].proto) == "https"
 
 
 @pytest.mark.parametrize(
@@ -39,6 +46,19 @@ def says_https(*lines: str, policy: https = FORWARDED, name: str = "Forwarded") 
         "https",
         "HTTPS",
         "for=192.0.2.60;proto=http, https",
+        # White space around separators, as fabio writes it.
+        "for=192.0.2.60; proto=https; by=198.51.100.7; httpproto=http/1.1; tlsver=tls12",
+        "for=192.0.2.60 ;\tproto=https ;",
+        "; proto=https",
+        # Without quotes, as templates of HAProxy leave them out.
+        "for=192.0.2.60:4711;proto=https",
+        "for=[2001:db8::17]:4711;proto=https",
+        "for=2001:db8::17;proto=https",
+        "proto=https;host=a.example:8443",
+        'for="[2001:db8::17]";host=a.example:8443;proto=https',
+        "for=[::1], proto=https",
+        "proto=wss",
+        "proto=WSS",
     ],
 )
 def test_the_last_element_says_https(line: str) -> None:
@@ -68,7 +88,17 @@ def test_the_last_element_says_https(line: str) -> None:
         'proto=""https""',
         'for="a, https',
         'for=", proto=https',
-        "for=[::1], proto=https",
+        "for=a=b;proto=https",
+        "for=a b;proto=https",
+        "for=a@b;proto=https",
+        'for=a"b";proto=https',
+        'for="a"b;proto=https',
+        'for="a" b;proto=https',
+        'for=", for=[::1]:80;proto=https',
+        'for=", for="[::1]:80";proto=https',
+        "proto=https;;x;",
+        "proto=ws",
+        "proto=javascript",
         "proto=https\x00",
         "proto=httpſ",
         "proto=https;proto=http",
@@ -91,7 +121,7 @@ def test_of_several_lines_the_last_counts() -> None:
 # --- against the oracle ---------------------------------------------------------------------------
 
 pieces = st.sampled_from(
-    ["proto", "https", "http", "for", "=", ";", ",", '"', "\\", " ", "\t", "_a", "[::1]", "é", "1"]
+    ["proto=https", "http", "for", "=", ";", ",", '"', "\\", " ", "\t", "_a", "[::1]:8", "é", "1"]
 )
 near_misses = st.lists(pieces, max_size=14).map("".join)
 line_text = near_misses | st.text(
@@ -99,10 +129,24 @@ line_text = near_misses | st.text(
 )
 
 
+def as_elements(line: str) -> tuple[Element, ...] | None:
+    found = all_elements(line)
+    if found is None:
+        return None
+    return tuple(
+        Element(one.get("for", ""), one.get("host", ""), one.get("proto", "")) for one in found
+    )
+
+
+@given(line_text)
+def test_lines_are_read_as_the_oracle_reads_them(line: str) -> None:
+    assert read_elements(line) == as_elements(line)
+
+
 @given(st.lists(line_text, min_size=1, max_size=3))
 def test_nothing_is_believed_that_the_grammar_refuses(lines: list[str]) -> None:
     if says_https(*lines):
-        assert last_proto(lines) == "https"
+        assert last_proto(lines) in ("https", "wss")
 
 
 token = st.text("abcXYZ019!#$%&'*+-.^_`|~", min_size=1, max_size=5)
@@ -140,8 +184,9 @@ blanks = st.sampled_from(["", " ", "\t", "  "])
 
 @given(st.lists(st.tuples(blanks, elements(), blanks).map("".join), min_size=1, max_size=4))
 def test_whatever_the_grammar_allows_is_understood(written: list[str]) -> None:
-    lines = [",".join(written)]
-    assert says_https(*lines) == (last_proto(lines) == "https")
+    line = ",".join(written)
+    assert as_elements(line) is not None
+    assert read_elements(line) == as_elements(line)
 
 
 proxy_elements = st.sampled_from(
@@ -151,6 +196,9 @@ proxy_elements = st.sampled_from(
         'for="[2001:db8::17]:4711";proto=http',
         'proto=http;host="a.example:80"',
         'host="x, proto=https";proto=http',
+        "for=192.0.2.60:4711; proto=http",
+        "for=[2001:db8::17]:4711;host=a.example:8443;proto=http",
+        'for="[2001:db8::17]:4711" ; proto=http',
         "for=_hidden",
         "http",
     ]
@@ -167,10 +215,8 @@ def test_a_client_cannot_fool_a_proxy_that_appends(
 
 
 HOSTILE = """
-from aiohttp.test_utils import make_mocked_request
-from routeguard import https
+from routeguard.forwarded import read_elements
 
-policy = https({"Forwarded": "https"}, trusted="*")
 for line in (
     "  ," * 1000 + "(",
     "\\t\\t" * 1900 + "(",
@@ -180,8 +226,12 @@ for line in (
     "a" * 3900 + "(",
     ";" * 3900 + "!",
     ", ;" * 1300 + "=",
+    " ; " * 1300 + "(",
+    "a=b ; " * 660 + "(",
+    "a=:" * 1300 + "(",
 ):
-    policy.is_secure(make_mocked_request("GET", "/", headers={"Forwarded": line}))
+    assert len(line) < 4000, len(line)
+    read_elements(line)
 """
 
 
@@ -190,42 +240,71 @@ def test_no_line_takes_long_to_refuse() -> None:
     subprocess.run([sys.executable, "-P", "-c", HOSTILE], check=True, timeout=20)
 
 
-# --- other headers --------------------------------------------------------------------------------
+def test_a_line_that_is_too_long_says_nothing() -> None:
+    element = "for=192.0.2.60;proto=https"
+    fits = "a=b;" * ((LONGEST_LINE - len(element)) // 4)
+    assert read_elements("x," * ((LONGEST_LINE - len(element)) // 2) + element) is not None
+    assert read_elements("x," * LONGEST_LINE + element) is None
+    assert read_elements(fits + element) is None  # a twice
+
+
+# --- lists ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("lines", "secure"),
+    ("lines", "entries"),
     [
-        (["https"], True),
-        (["HTTPS"], True),
-        ([" https\t"], True),
-        (["http"], False),
-        (["http, https"], True),
-        (["https, http"], False),
-        (["https", "http"], False),
-        (["http", "https"], True),
-        (["https,"], False),
-        (["https", ""], False),
-        ([""], False),
-        (["httpſ"], False),
-        (["https;"], False),
-        (["proto=https"], False),
+        ([], []),
+        ([""], [""]),
+        (["a"], ["a"]),
+        (["a, b"], ["b", "a"]),
+        (["a,b ,\tc"], ["c", "b", "a"]),
+        (["a", "b"], ["b", "a"]),
+        (["a, b", "c"], ["c", "b", "a"]),
+        ([",,a"], ["a", "", ""]),
+        (["a,"], ["", "a"]),
+        (["a,", ""], ["", "", "a"]),
+        ([" , "], ["", ""]),
+        (["a b"], ["a b"]),
     ],
 )
-def test_of_a_plain_header_the_last_entry_counts(lines: list[str], secure: bool) -> None:
-    policy = https(trusted="*")
-    assert says_https(*lines, policy=policy, name="X-Forwarded-Proto") is secure
-    assert says_https(*lines, policy=policy, name="x-forwarded-proto") is secure
+def test_a_list_is_read_from_the_right(lines: list[str], entries: list[str]) -> None:
+    assert list(entries_from_right(lines)) == entries
+    assert count_entries(lines) == len(entries)
+    for position, entry in enumerate(entries):
+        assert entry_from_right(lines, position) == entry
+    assert entry_from_right(lines, len(entries)) == ""
 
 
-def test_only_the_named_headers_are_read() -> None:
-    assert not says_https("https", policy=https(trusted="*"), name="X-Scheme")
-    assert not says_https("proto=https", policy=https(trusted="*"), name="Forwarded")
-    assert not says_https("https", policy=FORWARDED, name="X-Forwarded-Proto")
+@given(st.lists(st.text(" \t,abc", max_size=40), max_size=4))
+def test_lists_are_read_as_split_reads_them(lines: list[str]) -> None:
+    expected = [one.strip(" \t") for line in lines for one in line.split(",")]
+    assert list(entries_from_right(lines)) == expected[::-1]
+    assert count_entries(lines) == len(expected)
 
 
-def test_any_of_several_headers_does() -> None:
-    policy = https({"X-Forwarded-Ssl": "on", "Front-End-Https": "On"}, trusted="*")
-    assert says_https("on", policy=policy, name="X-Forwarded-Ssl")
-    assert says_https("ON", policy=policy, name="Front-End-Https")
-    assert not says_https("off", policy=policy, name="X-Forwarded-Ssl")
+def test_what_is_examined_of_a_list_is_bounded() -> None:
+    assert list(entries_from_right(["a," * 10_000 + "b"])) == ["b"] + ["a"] * (MOST_ENTRIES - 1)
+    assert len(list(entries_from_right(["a"] * 10_000))) == MOST_ENTRIES
+    assert count_entries(["a," * 10_000 + "b"]) == 10_001
+
+
+@pytest.mark.parametrize(
+    ("text", "scheme"),
+    [
+        ("https", "https"),
+        ("HTTPS", "https"),
+        ("wss", "https"),
+        ("http", "http"),
+        ("ws", "http"),
+        ("WS", "http"),
+        ("", None),
+        ("httpſ", None),
+        ("javascript", None),
+        ("https ", None),
+        ("https://", None),
+        ("on", None),
+    ],
+)
+def test_schemes(text: str, scheme: str | None) -> None:
+    assert read_scheme(text) == scheme

@@ -46,9 +46,14 @@ from routeguard import ConfigError, https
         ({"trusted": None}, "trusted"),
         ({"trusted": 5}, "trusted"),
         ({"trusted": True}, "trusted"),
-        ({"redirect": "yes"}, "no bool"),
-        ({"redirect": 1}, "no bool"),
-        ({"redirect": None}, "no bool"),
+        ({"redirect": "yes"}, "neither a bool nor a port"),
+        ({"redirect": None}, "neither a bool nor a port"),
+        ({"redirect": 0}, "neither a bool nor a port"),
+        ({"redirect": 1}, "neither a bool nor a port"),
+        ({"redirect": -443}, "neither a bool nor a port"),
+        ({"redirect": 65536}, "neither a bool nor a port"),
+        ({"redirect": 8443.0}, "neither a bool nor a port"),
+        ({"redirect": "8443"}, "neither a bool nor a port: write redirect=True, or redirect=8443"),
         ({"hsts": True}, "hsts"),
         ({"hsts": -1}, "hsts"),
         ({"hsts": float("nan")}, "hsts"),
@@ -75,7 +80,7 @@ def test_what_cannot_be_meant_is_refused(keywords: dict[str, Any], said: str) ->
 
 def test_all_faults_are_told_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        https({"a b": "https"}, trusted=["x", "y"], redirect=1, hsts=-1)  # type: ignore[arg-type]
+        https({"a b": "https"}, trusted=["x", "y"], redirect=1, hsts=-1)
     assert len(caught.value.faults) == 5
 
 
@@ -123,6 +128,8 @@ def test_what_differs_is_not_equal() -> None:
         https({"Forwarded": "https"}),
         https(trusted="*"),
         https(redirect=True),
+        https(redirect=443),
+        https(redirect=8443),
         https(hsts=1),
         https(hsts=2),
     ]
@@ -134,3 +141,4 @@ def test_the_repr_says_what_was_given() -> None:
     assert repr(policy) == (
         "https({'Forwarded': 'https'}, trusted=['10.0.0.0/8'], redirect=True, hsts='max-age=60')"
     )
+    assert repr(https(redirect=8443)) == "https(redirect=8443)"

@@ -59,6 +59,22 @@ EXACT = [
         ["https://mfcpnhbaplhppnfphcppeplmdgohkbgb", "chrome-extension://other"],
     ),
     ("http://3.example", ["http://3.example"], ["http://03.example", "http://13.example"]),
+    # Hosts that registries refuse, and browsers send.
+    ("https://shop-.example.com", ["https://shop-.example.com"], ["https://shop.example.com"]),
+    ("https://-shop.example.com", ["https://-shop.example.com"], ["https://shop.example.com"]),
+    ("https://-.example", ["https://-.example"], ["https://--.example", "https://example"]),
+    ("http://-", ["http://-"], ["http://--", "http://-:8080"]),
+    (
+        "http://box.lan.:8080",
+        ["http://box.lan.:8080", "HTTP://BOX.LAN.:8080"],
+        [
+            "http://box.lan:8080",
+            "http://box.lan.",
+            "http://box.lan..:8080",
+            "http://box.lan.x:8080",
+        ],
+    ),
+    ("http://localhost.", ["http://localhost."], ["http://localhost", "http://localhost.:8080"]),
 ]
 
 SUBDOMAINS = [
@@ -72,6 +88,8 @@ SUBDOMAINS = [
             "https://xn--bcher-kva.example.com",
             "https://my_app.example.com",
             f"https://{'a' * 63}.example.com",
+            "https://a-.example.com",
+            "https://-a.b-.example.com",
         ],
         [
             "https://example.com",
@@ -93,6 +111,8 @@ SUBDOMAINS = [
             "https://a.example.com:443",
             "https://a.example.com.",
             "https://bücher.example.com",
+            "https://a-example.com",
+            "https://-.aexample.com",
             "https://a.examplexcom",
             f"https://{'a' * 64}.example.com",
         ],
@@ -103,6 +123,11 @@ SUBDOMAINS = [
         ["https://a.example.com", "https://a.example.com:18443", "https://example.com:8443"],
     ),
     ("http://*.localhost", ["http://app.localhost"], ["http://localhost", "http://applocalhost"]),
+    (
+        "https://*.example.com.",
+        ["https://a.example.com.", "https://a-.-b.example.com."],
+        ["https://a.example.com", "https://example.com.", "https://a.example.com.:8443"],
+    ),
 ]
 
 ANY_PORT = [
@@ -202,6 +227,7 @@ URLS = [
     (URL("https://bücher.example"), ["https://xn--bcher-kva.example"], ["https://bücher.example"]),
     (URL("http://localhost:8080/"), ["http://localhost:8080"], ["http://localhost"]),
     (URL("http://[::1]:8080"), ["http://[::1]:8080"], ["http://[::1]"]),
+    (URL("http://box.lan.:8080"), ["http://box.lan.:8080"], ["http://box.lan:8080"]),
 ]
 
 
@@ -282,4 +308,6 @@ def test_the_longest_origin_that_dns_allows_is_admitted_and_longer_ones_are_not(
     longest = ".".join(["a" * 63] * 3 + ["a" * 61])
     assert len(longest) == 253
     assert admits("https://" + longest)("https://" + longest)
+    assert admits(f"https://{longest}.")(f"https://{longest}.")
     assert not admits(re.compile(".*"))("https://" + ".".join(["a" * 63] * 5))
+    assert not admits(re.compile(".*"))(f"https://{longest}a.")

@@ -6,6 +6,7 @@ import pytest
 from yarl import URL
 
 from routeguard import ConfigError, cors
+from tests.unit.admitting import admits
 
 
 def refusal(origins: object) -> ConfigError:
@@ -47,8 +48,8 @@ REFUSED = [
     ("https://bücher.example:8443", "not ASCII", "https://xn--bcher-kva.example:8443"),
     ("https://bücher.example:*", "not ASCII", "https://xn--bcher-kva.example:*"),
     ("bücher.example", "not ASCII", "https://xn--bcher-kva.example"),
-    ("https://example.com.", "a dot", "https://example.com"),
-    ("https://*.example.com.", "a dot", "https://*.example.com"),
+    ("http://127.0.0.1.", "the dot", "http://127.0.0.1"),
+    ("http://127.0.0.1.:8080", "the dot", "http://127.0.0.1"),
     # IPv6 has one spelling, which is the browser's (URL standard, IPv6 serializer).
     ("http://[0:0:0:0:0:0:0:1]", "browsers write", "http://[::1]"),
     ("http://[::0001]:8080", "browsers write", "http://[::1]"),
@@ -62,6 +63,7 @@ REFUSED = [
     ("https://*.*.example.com", "whole labels", "https://*.example.com"),
     ("https://example.*", "whole labels", "https://*.example.com"),
     ("http://*.127.0.0.1", "no subdomains", "http://127.0.0.1"),
+    ("http://*.127.0.0.1.", "no subdomains", "http://127.0.0.1"),
     # White space, an empty text.
     ("", "empty", "https://example.com"),
     (" https://example.com", "white space", "https://example.com"),
@@ -95,7 +97,9 @@ NO_ORIGIN = [
     ("https:///example.com", "no host name"),
     ("https://.example.com", "no host name"),
     ("https://example..com", "no host name"),
-    ("https://-example.com", "no host name"),
+    ("https://example.com..", "no host name"),
+    ("https://.", "no host name"),
+    ("https://*.", "no host name"),
     ("https://exam%70le.com", "no host name"),
     ("https://exa\\mple.com", "no host name"),
     ("https://exa`mple.com", "no host name"),
@@ -128,7 +132,30 @@ NO_ORIGIN = [
     ("http://256.0.0.1", "no IPv4 address"),
     ("http://1.2.3.4.5", "no IPv4 address"),
     ("http://example.42", "no IPv4 address"),
+    ("http://127.1.", "the dot"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("given", "origin"),
+    [
+        ("moz-extension://*", "moz-extension://7c7e2b9a-0d3f-4a44-8d2c-0c0f7a3f4f10"),
+        ("moz-extension://*:*", "moz-extension://7c7e2b9a-0d3f-4a44-8d2c-0c0f7a3f4f10"),
+        ("chrome-extension://*", "chrome-extension://mfcpnhbaplhppnfphcppeplmdgohkbgb"),
+        ("safari-web-extension://*", "safari-web-extension://f3d1c2b4-19a4-4b3e-9f5d-2f3d3f0a7b11"),
+        ("Web+Ext.ension://*", "web+ext.ension://abc"),
+    ],
+)
+def test_any_identifier_of_an_extension_is_a_regex(given: str, origin: str) -> None:
+    """Firefox and Safari give an extension another identifier in each installation."""
+    (fault,) = refusal(given).faults
+    written = re.findall(r"re\.compile\('([^']*)'\)", fault)
+    assert given in fault and len(written) == 1
+    admitted = admits(re.compile(written[0]))
+    assert admitted(origin)
+    assert not admitted(origin.replace("://", "x://")) and not admitted("https://evil.example")
+    assert not admitted(origin.replace("+", "b")) or "+" not in origin
+    assert not admitted(origin.replace(".", "b")) or "." not in origin
 
 
 @pytest.mark.parametrize(("given", "remedy"), NO_ORIGIN)

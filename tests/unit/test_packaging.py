@@ -176,6 +176,7 @@ def test_it_requires_aiohttp_wrapt_and_yarl_only(metadata: Message) -> None:
     assert extras == {
         "cli": {"rich", "publicsuffixlist"},
         "negotiation": {"python-mimeparse"},
+        "redis": {"redis"},
     }
 
 

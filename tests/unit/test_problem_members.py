@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from routeguard import (
 from tests.support.requests import Described, a_request
 
 TOO_LARGE = web.HTTPRequestEntityTooLarge(7, 8)  # which has a text of aiohttp's own
+UNPROCESSABLE = HTTPStatus(422).phrase  # another one since Python 3.13
 FORMS = ("application/problem+json", "text/html", "text/plain")
 
 
@@ -84,7 +86,7 @@ async def test_data_adds_extension_members() -> None:
     error = Described("told", status=422, data={"balance": 30, "accounts": ["/a/1", {"x": None}]})
     problem = await members(error)
     assert (problem["balance"], problem["accounts"]) == (30, ["/a/1", {"x": None}])
-    assert (problem["title"], problem["detail"]) == ("Unprocessable Entity", "told")
+    assert (problem["title"], problem["detail"]) == (UNPROCESSABLE, "told")
 
 
 async def test_data_may_name_standard_members_but_never_the_status_or_a_wrong_type() -> None:
@@ -131,7 +133,7 @@ async def test_answers_of_500_and_more_are_not_to_be_stored(error: Exception, ac
 async def test_the_plain_text_form_has_a_line_for_each_member() -> None:
     error = Described("told", status=422, data={"field": "name", "tries": 3})
     answer = await answered(error, accept="text/plain")
-    assert answer.text == "422 Unprocessable Entity\ntold\nfield: name\ntries: 3\n"
+    assert answer.text == f"422 {UNPROCESSABLE}\ntold\nfield: name\ntries: 3\n"
 
 
 # --- types and subclasses -------------------------------------------------------------------------

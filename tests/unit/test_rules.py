@@ -38,8 +38,14 @@ BAD_PATTERNS: list[tuple[object, list[str]]] = [
     ("/a//b", ["slashes single", "write '/a/b'"]),
     ("//", ["write '/'"]),
     ("/api//*", ["write '/api/*'"]),
-    ("/users/{id:\\d+}", ["leaves out the regexes", "write '/users/{id}'"]),
-    ("/users/{id:[0-9]{2}}/{x:.*}", ["write '/users/{id}/{x}'"]),
+    ("/users/{id:}", ["'{id:}' has no regex after the colon", "write {id}"]),
+    ("/users/{id:[0-9}", ["'{id:[0-9}' has no valid regex", "or {id}"]),
+    ("/users/{1st:.*}", ["{1st:.*}"]),
+    ("/users/../{id:a/../b}", ["write '/{id:a/../b}'"]),
+    ("/users//{id:a//b}/../{x}", ["write '/users/{x}'"]),
+    ("/users/{id:.*}?x=1", ["has a query"]),
+    ("/a%20b/{id:.*}", ["percent-encoded"]),
+    ("/users/{id:.*}/*", ["mixes a placeholder with a *", "re.compile"]),
     ("/users/{id", ["braces", "do not pair"]),
     ("/users/id}", ["braces", "do not pair"]),
     ("/users/{}", ["{}"]),
@@ -73,7 +79,8 @@ def test_what_is_no_pattern_is_refused_with_what_to_write(pattern: object, says:
 
 GOOD_PATTERNS: list[str | re.Pattern[str] | URL] = [
     "/", "/*", "/x", "/x/", "/x/*", "/x/y.z", "/.well-known/*", "/a b", "/é", "/100%", "/%zz",
-    "/users/{id}", "/v{a}.{b}", "/{_x1}", "GET /x", "get,Post /x/*", "M-SEARCH /x", "X_1 /x",
+    "/users/{id}", "/v{a}.{b}", "/{_x1}", r"/users/{id:\d+}", "/x/{a:[0-9]{2}}/{tail:.*$}",
+    "/{x:a//b/./%20?#*}", "GET /x", "get,Post /x/*", "M-SEARCH /x", "X_1 /x",
     "GET  /x", "/~user/*", "/a;b=c", "/...", "/..a/b", URL("/x"), URL("/a%2Fb"), URL("/é"),
     re.compile(""), re.compile("/x"), re.compile("(?i)/X"),
 ]  # fmt: skip

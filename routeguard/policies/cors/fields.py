@@ -14,18 +14,15 @@ __all__ = [
     "EXPOSE_HEADERS",
     "ORIGIN",
     "TOKEN",
-    "VARY",
     "read_expose_headers",
     "read_headers",
     "read_methods",
     "remove_cors_headers",
-    "vary_by",
 ]
 
 ALLOW_ORIGIN = istr("Access-Control-Allow-Origin")
 ALLOW_CREDENTIALS = istr("Access-Control-Allow-Credentials")
 EXPOSE_HEADERS = istr("Access-Control-Expose-Headers")
-VARY = istr("Vary")
 ORIGIN = istr("Origin")
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -100,15 +97,3 @@ def remove_cors_headers(headers: "CIMultiDict[str]") -> None:
     """Takes out every CORS header, whoever has set it."""
     for name in [name for name in headers if name[:15].lower() == "access-control-"]:
         headers.popall(name, None)
-
-
-def vary_by(headers: "CIMultiDict[str]", *names: str) -> None:
-    """Adds names to `Vary` (RFC 9110, section 12.5.5), each once, keeping what is there."""
-    lines = headers.getall(VARY, None)
-    if lines is None:
-        headers[VARY] = ", ".join(names)
-        return
-    tokens = {token.strip().lower() for line in lines for token in line.split(",")}
-    missing = [] if "*" in tokens else [name for name in names if name.lower() not in tokens]
-    if missing:
-        headers[VARY] = ", ".join([line for line in lines if line.strip()] + missing)

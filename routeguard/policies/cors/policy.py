@@ -5,16 +5,22 @@ import inspect
 import logging
 import math
 import re
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import ClassVar
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDict, istr
 from yarl import URL
 
+from routeguard.asking import Asked, Stated
 from routeguard.configuration import Faults, shown
+from routeguard.finding import Finding
+from routeguard.http import vary_by
+from routeguard.origin_findings import TRUST_CODES
 from routeguard.origins import OriginSet, read_origin, serialised
+from routeguard.policies.cors import telling
 from routeguard.policies.cors.fields import (
     ALLOW_CREDENTIALS,
     ALLOW_ORIGIN,
@@ -25,7 +31,6 @@ from routeguard.policies.cors.fields import (
     read_headers,
     read_methods,
     remove_cors_headers,
-    vary_by,
 )
 from routeguard.policies.cors.serving import AnswersPreflights, BoundCors
 from routeguard.policy import Place, Policy
@@ -40,6 +45,10 @@ Predicate = (
 Origin = str | re.Pattern[str] | URL
 
 logger: logging.Logger = logging.getLogger("routeguard.cors")
+
+
+SHOWN = 3
+"""How many origins `repr` shows."""
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -76,6 +85,13 @@ class cors(Policy):
             together with `"*"` or `"null"`; names that are no header or method.
     """
 
+    finding_codes: ClassVar[Mapping[str, str]] = {
+        **TRUST_CODES,
+        "RG203": "an origin regex that matches more than it looks",
+        "RG205": "a request header that no page can set",
+        "RG206": "a max_age that browsers cut short",
+    }
+
     origins: tuple[Origin, ...] | Predicate
     allow_methods: frozenset[str] | None
     allow_headers: frozenset[str]
@@ -107,7 +123,8 @@ class cors(Policy):
             for wild in sorted({"*", "null"} & set(texts)):
                 faults.add(
                     f"allow_credentials=True with the origin {wild!r} would hand every user's "
-                    f"data to anyone: list the origins that are meant"
+                    f"data to anyone: list the origins that are meant, or, where no cookies "
+                    f"are meant, write cors('*', allow_headers=['*', 'authorization'])"
                 )
         methods = read_methods(allow_methods, faults)
         headers = read_headers(allow_headers, faults)
@@ -131,10 +148,25 @@ class cors(Policy):
         put(self, "_regexes", _regexes(given))
         put(self, "_arity", arity)
 
+    def explain(self, asked: Asked) -> Iterable[tuple[str, str]]:
+        """What becomes of the origin, and of a preflight for the method."""
+        return telling.rows(self, asked)
+
+    def findings(self, stated: Stated) -> Iterable[Finding]:
+        """What looks wrong about it."""
+        return telling.findings(self, stated)
+
     def __repr__(self) -> str:
+        return self._written(SHOWN)
+
+    def __format__(self, spec: str) -> str:
+        return self._written(None) if spec == "full" else Policy.__format__(self, spec)
+
+    def _written(self, most: int | None) -> str:
+        """The call that makes it, with at most so many of its origins."""
         if isinstance(self.origins, tuple):
-            shown_origins = [_origin_repr(one) for one in self.origins[:3]]
-            more = len(self.origins) - 3
+            shown_origins = [_origin_repr(one) for one in self.origins[:most]]
+            more = len(self.origins) - len(shown_origins)
             shown_origins += [f"… {more} more"] if more > 0 else []
             given = [shown_origins[0] if self.everyone else f"[{', '.join(shown_origins)}]"]
         else:

@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from multidict import CIMultiDict, istr
 
-from routeguard.http import REQUEST_METHOD
-from routeguard.policies.cors.fields import ALLOW_CREDENTIALS, ALLOW_ORIGIN, ORIGIN, TOKEN, VARY
+from routeguard.http import REQUEST_METHOD, VARY
+from routeguard.origins import is_of_host
+from routeguard.policies.cors.fields import ALLOW_CREDENTIALS, ALLOW_ORIGIN, ORIGIN, TOKEN
 from routeguard.quoting import quoted
 
 if TYPE_CHECKING:
@@ -45,6 +47,15 @@ class Refusal(Exception):
     """Why a cross-origin request is refused."""
 
 
+class NotAllowedError(Refusal):
+    """A method or header that a page of this origin may not use."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.granted: CIMultiDict[str] = CIMultiDict()
+        """The headers that grant what is allowed."""
+
+
 async def judge(
     policy: "cors", request: web.BaseRequest, method: str, *, routed: bool
 ) -> "CIMultiDict[str]":
@@ -62,15 +73,19 @@ async def judge(
     origin = await policy.allowed_origin(request)
     if origin is None:
         raise Refusal("the origin is not allowed")
-    _check_method(policy, request, method, routed)
     granted = CIMultiDict[str]()
     granted[ALLOW_ORIGIN] = origin
     if policy.allow_credentials:
         granted[ALLOW_CREDENTIALS] = "true"
-    # Only what was asked for: other methods of the path may have other policies.
-    granted[ALLOW_METHODS] = method
-    if names := _check_headers(policy, request):
-        granted[ALLOW_HEADERS] = names
+    try:
+        _check_method(policy, request, method, routed)
+        # Only what was asked for: other methods of the path may have other policies.
+        granted[ALLOW_METHODS] = method
+        if names := _check_headers(policy, request):
+            granted[ALLOW_HEADERS] = names
+    except NotAllowedError as refusal:
+        refusal.granted = granted
+        raise
     if policy.max_age is not None:
         granted[MAX_AGE] = str(policy.max_age)
     return granted
@@ -87,15 +102,38 @@ def _check_method(policy: "cors", request: web.BaseRequest, method: str, routed:
     if listed is not None and "*" in listed:
         return
     if listed is not None and method not in listed:
-        raise Refusal(f"the method {method} is not in allow_methods")
+        raise NotAllowedError(f"the method {method} is not in allow_methods")
     if not routed:
-        raise Refusal(f"the path has no method {method}")
+        raise NotAllowedError(f"the path has no method {method}")
 
 
 def _check_headers(policy: "cors", request: web.BaseRequest) -> str:
+    names = _asked_headers(request)
+    allowed = policy.allow_headers
+    if names is None:
+        return ""
+    if "*" in allowed:
+        if policy.allow_credentials:
+            return ", ".join(names)
+        # The wildcard does not cover Authorization (Fetch, CORS non-wildcard request-header name).
+        if "authorization" in names:
+            if "authorization" not in allowed:
+                raise NotAllowedError(
+                    "the header authorization is not in allow_headers, beside '*'"
+                )
+            return "*, authorization"
+        return "*"
+    for name in names:
+        if name not in allowed:
+            raise NotAllowedError(f"the header {name} is not in allow_headers")
+    return ", ".join(names)
+
+
+def _asked_headers(request: web.BaseRequest) -> dict[str, None] | None:
+    """The names that a preflight asks for, in lower case; `None` without the header."""
     lines = request.headers.getall(REQUEST_HEADERS, None)
     if lines is None:
-        return ""
+        return None
     names: dict[str, None] = {}
     for line in lines:
         for part in line.split(","):
@@ -105,20 +143,7 @@ def _check_headers(policy: "cors", request: web.BaseRequest) -> str:
                 if not TOKEN.fullmatch(name):
                     raise Refusal(f"the header {name!r} is no header name")
                 names[name.lower()] = None
-    allowed = policy.allow_headers
-    if "*" in allowed:
-        if policy.allow_credentials:
-            return ", ".join(names)
-        # The wildcard does not cover Authorization (Fetch, CORS non-wildcard request-header name).
-        if "authorization" in names:
-            if "authorization" not in allowed:
-                raise Refusal("the header authorization is not in allow_headers, beside '*'")
-            return "*, authorization"
-        return "*"
-    for name in names:
-        if name not in allowed:
-            raise Refusal(f"the header {name} is not in allow_headers")
-    return ", ".join(names)
+    return names
 
 
 async def grant(
@@ -141,9 +166,13 @@ async def grant(
 
 
 def refuse(
-    policy: "cors", request: web.BaseRequest, method: str, source: str, refusal: Refusal
+    policy: "cors", request: web.Request, method: str, source: str, refusal: Refusal
 ) -> web.Response:
-    """The 403 for what is not granted, with no CORS header at all.
+    """The answer to what is not granted: 403 with no CORS header at all.
+
+    In the event loop's debug mode, a method or header that is refused to an allowed origin is
+    answered with what is allowed instead. The preflight fails all the same, and the browser's
+    console names what it asked for in vain; of a 403 it says nothing more.
 
     Args:
         policy: as for `judge`.
@@ -154,8 +183,39 @@ def refuse(
     """
     log_refusal(request, method, source, str(refusal))
     debugging = asyncio.get_running_loop().get_debug()
+    if debugging and isinstance(refusal, NotAllowedError):
+        headers = _what_is_allowed(policy, request, method, refusal.granted)
+        headers[VARY] = _vary(policy)
+        return web.Response(status=204, headers=headers)
     text = f"CORS preflight refused: {refusal} (policy: {source})\n" if debugging else None
     return web.Response(status=403, headers={VARY: _vary(policy)}, text=text)
+
+
+def _what_is_allowed(
+    policy: "cors", request: web.Request, method: str, granted: "CIMultiDict[str]"
+) -> "CIMultiDict[str]":
+    """Adds what else is allowed to what is granted, and never what was asked for in vain."""
+    if ALLOW_METHODS not in granted:
+        answer = request.match_info.http_exception
+        routed = (
+            set(answer.allowed_methods) if isinstance(answer, web.HTTPMethodNotAllowed) else None
+        )
+        listed = policy.allow_methods
+        if listed is None or "*" in listed:
+            methods = routed or set()
+        else:
+            methods = set(listed if routed is None else listed & routed)
+        methods |= SAFELISTED_METHODS
+        granted[ALLOW_METHODS] = ", ".join(sorted(methods - {method, hdrs.METH_OPTIONS}))
+    names = set(policy.allow_headers)
+    if "*" in names:
+        with suppress(Refusal):
+            asked = set(_asked_headers(request) or ())
+            names |= asked if policy.allow_credentials else asked - {"authorization"}
+    # The wildcard itself might grant a browser what it was refused.
+    if names := names - {"*"}:
+        granted[ALLOW_HEADERS] = ", ".join(sorted(names))
+    return granted
 
 
 def _vary(policy: "cors") -> str:
@@ -182,5 +242,6 @@ def log_refused_origin(request: web.BaseRequest, source: str) -> None:
         source: where the policy is stated.
     """
     lines = request.headers.getall(ORIGIN, ())
-    if lines and lines != [f"{request.scheme}://{request.host}"]:
+    own = len(lines) == 1 and is_of_host(lines[0], request.host)
+    if lines and not (own and lines[0].lower().startswith(f"{request.scheme}:")):
         log_refusal(request, request.method, source, "the origin is not allowed")

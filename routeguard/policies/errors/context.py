@@ -2,17 +2,20 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import ClientError, web
 
 from routeguard.running.state import RequestKey
 
 __all__ = [
     "ErrorContext",
     "default_error_handler",
+    "error_being_answered",
     "error_context",
+    "forget_error",
+    "own_status",
     "remember_error",
     "status_of",
     "valid_status",
@@ -27,7 +30,8 @@ class ErrorContext:
         err: the exception itself.
         message: its `message`, where it has a text of that name; else `str(err)`.
         status: the status of the answer: by `errors(on=…)`, by the exception's `status` where
-            that is an int from 400 to 599, 504 for a `TimeoutError`, 500 otherwise.
+            that is an int from 400 to 599 and no other server's, 504 for a `TimeoutError`, 500
+            otherwise.
         data: its `data`, where it has a mapping of that name; else `{"detail": message}`.
     """
 
@@ -45,6 +49,17 @@ AS_TEXT = json.JSONEncoder(default=str).encode
 def remember_error(request: web.Request, error: Exception, status: int) -> None:
     """Notes the error and the status of its answer for the error handler."""
     request[ERROR] = (error, status)
+
+
+def forget_error(request: web.Request) -> None:
+    """Frees what has been answered: error, traceback, frames and request are a cycle else."""
+    with suppress(KeyError):
+        del request[ERROR]
+
+
+def error_being_answered(request: web.Request) -> tuple[Exception, int] | None:
+    """The error that an error handler is being asked about, and the status; `None` for none."""
+    return request.get(ERROR)
 
 
 @contextmanager
@@ -90,11 +105,22 @@ def valid_status(status: object) -> bool:
     return isinstance(status, int) and not isinstance(status, bool) and 400 <= status <= 599
 
 
+def own_status(error: BaseException) -> int | None:
+    """The status that an exception says it is to be answered with; `None` where it says none.
+
+    That of an exception of aiohttp's client is the status of another server's answer.
+    """
+    if isinstance(error, ClientError):
+        return None
+    status = attribute(error, "status")
+    return int(status) if isinstance(status, int) and valid_status(status) else None
+
+
 def status_of(error: BaseException) -> int:
     """The status with which an exception is answered where nothing maps it to another."""
-    own = attribute(error, "status")
-    if isinstance(own, int) and valid_status(own):
-        return int(own)
+    own = own_status(error)
+    if own is not None:
+        return own
     return 504 if isinstance(error, TimeoutError) else 500
 
 

@@ -17,7 +17,7 @@ from routeguard.policies.errors.context import (
     ErrorContext,
     attribute,
     error_context,
-    valid_status,
+    own_status,
 )
 
 try:
@@ -141,7 +141,7 @@ class ProblemDetails:
             "status": context.status,
             "instance": request.rel_url.raw_path,
         }
-        if debug or isinstance(err, web.HTTPException) or valid_status(_own_status(err)):
+        if debug or isinstance(err, web.HTTPException) or own_status(err) is not None:
             if (detail := _detail(context, phrase)) is not None:
                 problem["detail"] = detail
             if isinstance(attribute(err, "data"), Mapping):
@@ -155,10 +155,6 @@ class ProblemDetails:
 
 problem_details: ProblemDetails = ProblemDetails()
 """Answers errors with RFC 9457 problem details; see `ProblemDetails`."""
-
-
-def _own_status(err: Exception) -> object:
-    return attribute(err, "status")
 
 
 def _phrase(status: int) -> str:

@@ -1,11 +1,14 @@
 """`shield`: a handler that runs to its end, whatever happens to the connection."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar, overload
+from typing import ClassVar, TypeVar, overload
 
+from routeguard.asking import Stated
 from routeguard.configuration import ConfigError, Faults, listed, shown
+from routeguard.finding import Finding
+from routeguard.policies.shield import telling
 from routeguard.policies.shield.serving import BoundShield
 from routeguard.policies.shield.work import ShieldedWork
 from routeguard.policy import Place, Policy
@@ -37,6 +40,8 @@ class Shield(Policy):
     Raises:
         ConfigError: a method that is none, or a limit that is no time.
     """
+
+    finding_codes: ClassVar[Mapping[str, str]] = {"RG301": "a shield on routes that only read"}
 
     methods: frozenset[str] | None
     limit: float | None
@@ -108,6 +113,10 @@ class Shield(Policy):
 
     def names_kind(self) -> bool:
         return self is shield
+
+    def findings(self, stated: Stated) -> Iterable[Finding]:
+        """What looks wrong about it."""
+        return telling.findings(self, stated)
 
     def __repr__(self) -> str:
         given = [] if self.methods is None else [f"methods={sorted(self.methods)!r}"]

@@ -16,6 +16,8 @@ __all__ = ["BoundShield"]
 class BoundShield(Bound):
     """One `shield` in one run of the application."""
 
+    owns_work = True
+
     __slots__ = ("_limit", "_methods", "_websockets", "_work")
 
     def __init__(

@@ -8,7 +8,8 @@ from typing import TypeAlias
 from aiohttp import web
 
 from routeguard.configuration import ConfigError
-from routeguard.internals.bodies import abandon_body, keep_body, refusal_of_body
+from routeguard.internals.bodies import abandon_body, keep_body, lose_body, refusal_of_body
+from routeguard.internals.connection import forget_cancelled_drain
 from routeguard.internals.request import close_files
 from routeguard.internals.writer import DetachedError, guard_writer, is_own_connection
 from routeguard.quoting import quoted
@@ -35,7 +36,7 @@ whoever watches tasks, and every 404 is an exception.
 class _Job:
     """One piece of shielded work."""
 
-    __slots__ = ("given_up", "request", "started", "state", "task", "waiter")
+    __slots__ = ("given_up", "ignored", "request", "started", "state", "task", "waiter")
 
     def __init__(
         self,
@@ -47,7 +48,10 @@ class _Job:
         self.request = request
         self.state = state
         self.started = started
-        self.given_up = False
+        self.given_up: float | None = None
+        """When it was cancelled at shutdown, by the loop's clock."""
+        self.ignored = False
+        """Whether it is known to have ignored that."""
         self.waiter: asyncio.Future[None] | None = waiter
         """What the request's own task waits for; `None` once it has stopped waiting."""
         self.task: asyncio.Task[Outcome] | None = None
@@ -62,9 +66,11 @@ class ShieldedWork(Service):
     def __init__(self, running: Running) -> None:
         super().__init__(running)
         self._jobs: dict[asyncio.Task[Outcome], _Job] = {}
+        self._count = 0
+        self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return self._count
 
     async def run(
         self, request: web.Request, inner: Run, state: State, limit: Bounds | None
@@ -75,6 +81,7 @@ class ShieldedWork(Service):
         """
         loop = self.running.loop or asyncio.get_running_loop()
         keep_body(request)
+        state.shielded = True
         waiter = loop.create_future()
         job = _Job(request, state, loop.time(), waiter)
         context = contextvars.copy_context()
@@ -83,9 +90,12 @@ class ShieldedWork(Service):
             if limit is None
             else _bounded(request, inner, state, limit)
         )
+        self._count += 1  # before the task exists: an eager one runs the handler at once
         task = job.task = loop.create_task(work, context=context)
         self._jobs[task] = job
         task.add_done_callback(self._finished)
+        if self.running.shutting_down:
+            self._began_late(job)
         try:
             await waiter
         except asyncio.CancelledError:
@@ -93,6 +103,7 @@ class ShieldedWork(Service):
             if task not in self._jobs:
                 _report(job, task)
             elif not task.done():  # else its callback is about to report it
+                state.work = task
                 _detach(request, state, asyncio.current_task(loop))
             raise
         finally:
@@ -113,6 +124,9 @@ class ShieldedWork(Service):
 
     def _finished(self, task: "asyncio.Task[Outcome]") -> None:
         job = self._jobs.pop(task)
+        self._count -= 1
+        if task.cancelled() and job.given_up is None and self.running.shutting_down:
+            _name(job)  # as by a second signal: whoever runs the application ends all tasks
         waiter = job.waiter
         if waiter is None:
             close_files(job.request)
@@ -120,28 +134,54 @@ class ShieldedWork(Service):
         elif not waiter.done():
             waiter.set_result(None)
 
+    def begin_shutdown(self) -> None:
+        """Starts the time of the drain, and fails bodies that can no longer arrive."""
+        until = self.running.drain_until
+        assert until is not None
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_at(until, self._give_up)
+        for job in self._jobs.values():
+            lose_body(job.request)
+
+    def _began_late(self, job: _Job) -> None:
+        """Work that begins during the shutdown has no more time than other work."""
+        lose_body(job.request)
+        loop, until = asyncio.get_running_loop(), self.running.drain_until
+        if until is not None and until <= loop.time():
+            loop.call_soon(self._give_up)
+
     async def drain(self, until: float) -> None:
         """Waits for all work; cancels what is not done in time, and names it in the log.
 
-        Args:
-            until: when the waiting ends, by the event loop's clock.
+        Where the wait itself is cancelled, as by a second signal, the work's time is up.
         """
         loop = asyncio.get_running_loop()
-        while self._jobs and (left := until - loop.time()) > 0:
-            await asyncio.wait(list(self._jobs), timeout=left)
-        given_up = [job for job in self._jobs.values() if not job.given_up]
-        for job in given_up:
-            job.given_up = True
-            age = loop.time() - job.started
-            logger.error("shielded %s given up at shutdown after %.1f s", job, age)
-            if job.task is not None:
+        try:
+            while self._jobs and (left := until - loop.time()) > 0:
+                await asyncio.wait(list(self._jobs), timeout=left)
+        finally:
+            self._give_up()
+            if self._jobs:
+                latest = max(job.given_up or 0.0 for job in self._jobs.values())
+                await asyncio.wait(list(self._jobs), timeout=latest + CANCEL_GRACE - loop.time())
+            for job in self._jobs.values():
+                if not job.ignored:
+                    job.ignored = True
+                    logger.error("shielded %s ignored its cancellation", job)
+
+    async def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _give_up(self) -> None:
+        """Cancels all work that has not been cancelled yet."""
+        now = asyncio.get_running_loop().time()
+        for job in self._jobs.values():
+            if job.given_up is None and job.task is not None:
+                job.given_up = now
+                _name(job)
                 job.task.cancel()
-        if given_up:
-            cancelled = [job.task for job in given_up if job.task is not None]
-            await asyncio.wait(cancelled, timeout=CANCEL_GRACE)
-        for job in given_up:
-            if job.task in self._jobs:
-                logger.error("shielded %s ignored its cancellation", job)
+                forget_cancelled_drain(job.request)
 
 
 def shielded_count(app: web.Application) -> int:
@@ -191,6 +231,12 @@ async def _bounded(request: web.Request, inner: Run, state: State, bounds: Bound
         return None, timeout
     except BaseException as error:
         return None, error
+
+
+def _name(job: _Job) -> None:
+    """Names work that shutdown gives up."""
+    age = asyncio.get_running_loop().time() - job.started
+    logger.error("shielded %s given up at shutdown after %.1f s", job, age)
 
 
 def _bring_out(context: contextvars.Context) -> None:

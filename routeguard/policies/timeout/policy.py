@@ -1,12 +1,16 @@
 """`timeout`: how long a handler may take to start its response, to stay silent, to finish."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from aiohttp import web
 
+from routeguard.asking import Stated
 from routeguard.configuration import ConfigError, Faults, shown
+from routeguard.finding import Finding
+from routeguard.policies.timeout import telling
 from routeguard.policies.timeout.serving import BoundTimeout
 from routeguard.policy import Place, Policy
 from routeguard.running.application import RUNNING
@@ -39,6 +43,8 @@ class timeout(Policy):
         ConfigError: a time that is zero, negative, not finite, or no time at all.
     """
 
+    finding_codes: ClassVar[Mapping[str, str]] = {"RG303": "a timeout longer than proxies wait"}
+
     seconds: float | None
     idle: float | None
     total: float | None
@@ -69,6 +75,10 @@ class timeout(Policy):
             idle=None if self.idle is None else clocks.of("idle", self.idle),
         )
         return BoundTimeout(bounds, place.running.loop)
+
+    def findings(self, stated: Stated) -> Iterable[Finding]:
+        """What looks wrong about it."""
+        return telling.findings(self, stated)
 
     def __repr__(self) -> str:
         given = [_number(self.seconds)]

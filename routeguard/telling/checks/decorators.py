@@ -6,21 +6,21 @@ from collections.abc import Iterator
 
 from aiohttp import web
 
-from routeguard.policies.exempt import exempt
+from routeguard.finding import Finding, few
+from routeguard.policies.exempt import kinds_of
 from routeguard.policy import (
     VIEW_ATTRIBUTE,
     Policy,
     kind_name,
-    kind_of,
     misuse,
     policies_of,
 )
+from routeguard.routes.handlers import bare_handler, handler_name
+from routeguard.routes.hidden import hidden_policies
 from routeguard.routes.walk import Visit, Walk, method_order
-from routeguard.telling.checks.stated import bare_handler, few, route_place
-from routeguard.telling.explain import handler_name
-from routeguard.telling.finding import Finding
+from routeguard.telling.statements import route_place
 
-__all__ = ["misplaced", "overridden", "stated_above_routes", "without_setup"]
+__all__ = ["hidden", "misplaced", "overridden", "stated_above_routes", "without_setup"]
 
 
 def overridden(walk: Walk) -> Iterator[Finding]:
@@ -79,8 +79,7 @@ def _pairs(handler: object, method: str) -> Iterator[tuple[Policy, Policy]]:
 
 
 def _kinds(policy: Policy) -> list[type[Policy]]:
-    kinds = policy.kinds if isinstance(policy, exempt) else {kind_of(type(policy))}
-    return sorted((kind for kind in kinds if not kind.adds_up), key=kind_name)
+    return sorted((kind for kind in kinds_of(policy) if not kind.adds_up), key=kind_name)
 
 
 def stated_above_routes(walk: Walk) -> Iterator[Finding]:
@@ -132,8 +131,19 @@ def misplaced(walk: Walk) -> Iterator[Finding]:
         if (fault := misuse(visits[0].route.handler)) is not None:
             methods = ",".join(sorted({visit.route.method for visit in visits}, key=method_order))
             what, _, remedy = fault.partition(": write ")
-            place = f"{methods} {visits[0].canonical}"
+            place = f"{methods} {visits[0].name}"
             yield Finding("RG105", "error", place, what, f"write {remedy}")
+
+
+def hidden(walk: Walk) -> Iterator[Finding]:
+    """RG108: policies that a foreign decorator hides, which start-up refuses."""
+    groups: dict[tuple[int, str, str], list[Visit]] = {}
+    for visit in walk.visits:
+        for one in hidden_policies(visit.route.handler):
+            key = (id(visit.route.resource), str(one), one.remedy)
+            groups.setdefault(key, []).append(visit)
+    for (_, message, remedy), visits in groups.items():
+        yield Finding("RG108", "error", route_place(visits), message, remedy)
 
 
 def without_setup(walk: Walk) -> Iterator[Finding]:
@@ -153,7 +163,7 @@ def without_setup(walk: Walk) -> Iterator[Finding]:
             lost.setdefault(visit.match_info.apps, []).append(visit)
     for visits in lost.values():
         where = f" at {visits[0].mounts[-1]}" if visits[0].mounts else ""
-        names = few(f"{visit.method} {visit.canonical}" for visit in visits)
+        names = few(f"{visit.method} {visit.name}" for visit in visits)
         yield Finding(
             "RG106",
             "error",

@@ -2,20 +2,22 @@
 
 from collections.abc import Iterator
 
+from aiohttp import web
 from yarl import URL
 
-from routeguard.policies.exempt import exempt
-from routeguard.policy import Policy, kind_name, kind_of
+from routeguard.configuration import ConfigError, shown
+from routeguard.finding import Finding, few
+from routeguard.policies.exempt import kinds_of
+from routeguard.policy import Policy, kind_name
 from routeguard.routes.dry_run import resolve_now
 from routeguard.routes.extents import covers, extent_of, overlap
-from routeguard.routes.resolution import canonical_of, positions_of
+from routeguard.routes.names import names_of, text_of
+from routeguard.routes.resolution import positions_of
 from routeguard.routes.rules import Pattern, Rule
 from routeguard.routes.scope import Scope, scopes_of
 from routeguard.routes.walk import Visit, Walk, place_of_rule
-from routeguard.telling.checks.stated import few
-from routeguard.telling.finding import Finding
 
-__all__ = ["rules_shadowed", "rules_without_route"]
+__all__ = ["rules_naming_several", "rules_shadowed", "rules_without_route"]
 
 
 def rules_without_route(walk: Walk) -> Iterator[Finding]:
@@ -38,7 +40,7 @@ def _matches_everything(rule: Rule) -> bool:
 def _unmatched(walk: Walk, scope: Scope, position: int, rule: Rule) -> Finding:
     methods = ", ".join(sorted(rule.methods or ()))
     sharing = [
-        f"{visit.method} {visit.canonical}"
+        f"{visit.method} {visit.name}"
         for visit in walk.visits
         if rule.methods is not None and _shares_paths(rule, visit, scope)
     ]
@@ -57,6 +59,35 @@ def _shares_paths(rule: Rule, visit: Visit, scope: Scope) -> bool:
     )
 
 
+def rules_naming_several(walk: Walk) -> Iterator[Finding]:
+    """RG107: canonical rules that apply to several resources which differ in regexes alone."""
+    texts: dict[tuple[str, web.Application], dict[str, None]] = {}
+    for visit in walk.visits:
+        resource = visit.route.resource
+        if resource is None:
+            continue
+        for decision in visit.resolution.decisions.values():
+            deciding = decision.winners + ((decision.exempted,) if decision.exempted else ())
+            for one in deciding:
+                texts.setdefault((one.place, one.app), {})[text_of(resource)] = None
+    for scope in walk.scopes:
+        for position, rule in enumerate(scope.rules.rules):
+            named = list(texts.get((place_of_rule(scope, position), scope.app), ()))
+            if rule.pattern.kind == "canonical" and len(named) > 1:
+                yield Finding(
+                    "RG107",
+                    "warning",
+                    place_of_rule(scope, position),
+                    f"it applies to {len(named)} resources, which differ in the regexes of their "
+                    f"placeholders alone: {few(named)}",
+                    f"write the text of the one that is meant: {shown(_relative(named[0], scope))}",
+                )
+
+
+def _relative(text: str, scope: Scope) -> str:
+    return text.removeprefix(scope.mount.prefix) or "/"
+
+
 def rules_shadowed(walk: Walk) -> Iterator[Finding]:
     """RG102: rules of which some policy never applies, since an earlier rule says it first."""
     for scope in walk.scopes:
@@ -71,7 +102,7 @@ def rules_shadowed(walk: Walk) -> Iterator[Finding]:
 
 def _shadowed(scope: Scope, position: int, dead: dict[type[Policy], int]) -> Finding:
     rule = scope.rules.rules[position]
-    never = [policy for policy in rule.policies if _kinds_of(policy) & dead.keys()]
+    never = [policy for policy in rule.policies if kinds_of(policy) & dead.keys()]
     first = min(dead.values())
     names = ", ".join(sorted(kind_name(kind) for kind in dead))
     part = "the rule" if len(never) == len(rule.policies) else ", ".join(map(repr, never))
@@ -94,13 +125,12 @@ def _earlier_and_wider(scope: Scope, position: int) -> list[int]:
     method = "GET" if rule.methods is None else min(rule.methods)
     match rule.pattern.kind:
         case "exact":
-            canonical = _canonical_at(scope, method, text)
-            found = scope.rules.matching(method, text, canonical)
+            found = scope.rules.matching(method, text, _names_at(scope, method, text))
             return [i for i in found if i < position and _takes_methods_of(rules[i].methods, rule)]
         case "canonical":
-            candidates = scope.rules.matching(method, text, text)
+            candidates = scope.rules.matching(method, text, rule.pattern.names)
         case "prefix":
-            candidates = scope.rules.matching(method, f"{text}/x", None)
+            candidates = scope.rules.matching(method, f"{text}/x", ())
         case _:
             candidates = tuple(range(position))
     return [i for i in candidates if i < position and covers(rules[i], rule)]
@@ -110,17 +140,14 @@ def _takes_methods_of(methods: frozenset[str] | None, rule: Rule) -> bool:
     return methods is None or (rule.methods is not None and rule.methods <= methods)
 
 
-def _canonical_at(scope: Scope, method: str, path: str) -> str | None:
+def _names_at(scope: Scope, method: str, path: str) -> tuple[str, ...]:
     try:
         url = URL.build(path=scope.mount.prefix + path)
-        return canonical_of(resolve_now(scope.app, method, url), scope)
-    except RuntimeError:
-        return None  # a resource that waits for something outside to route
+        resource = resolve_now(scope.app, method, url).route.resource
+    except ConfigError:
+        return ()  # a resource that waits for something outside to route
+    return () if resource is None else names_of(resource, scope.mount.prefix)
 
 
 def _kinds(rule: Rule) -> set[type[Policy]]:
-    return {kind for policy in rule.policies for kind in _kinds_of(policy) if not kind.adds_up}
-
-
-def _kinds_of(policy: Policy) -> frozenset[type[Policy]]:
-    return policy.kinds if isinstance(policy, exempt) else frozenset({kind_of(type(policy))})
+    return {kind for policy in rule.policies for kind in kinds_of(policy) if not kind.adds_up}

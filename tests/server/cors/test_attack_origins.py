@@ -98,7 +98,6 @@ FOR_ALL = [
     b"https://app.example.com..",
     b"https://.app.example.com",
     b"https://app..example.com",
-    b"https://-app.example.com",
     b"https://*.example.com",
     b"https://app.example.com%00",
     b"https://app%2eexample.com",
@@ -157,6 +156,8 @@ ELSEWHERE = {
     "exact": [
         b"https://example.com",
         b"https://x.app.example.com",
+        b"https://-app.example.com",
+        b"https://app-.example.com",
         b"http://app.example.com",
         b"https://app.example.com:8443",
         b"http://localhost",
@@ -166,6 +167,8 @@ ELSEWHERE = {
     ],
     "subdomains": [
         b"https://example.com",
+        b"https://-example.com",
+        b"https://app-example.com",
         b"http://app.example.com",
         b"https://app.example.com:8443",
         b"https://example.com:8443",

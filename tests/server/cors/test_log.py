@@ -99,6 +99,32 @@ async def test_the_page_of_the_application_itself_is_not_logged(
     assert lines(caplog) == []
 
 
+@pytest.mark.parametrize(
+    ("origin", "host", "lines_logged"),
+    [
+        ("http://app.example:80", "app.example", 0),
+        ("http://app.example", "app.example:80", 0),
+        ("HTTP://App-.Example", "app-.example", 0),
+        ("http://app.example.", "app.example.", 0),
+        ("http://app.example", "app.example.", 1),
+        ("https://app.example", "app.example", 1),
+        ("ftp://app.example", "app.example", 1),
+        ("http://app.example:8080", "app.example", 1),
+    ],
+)
+async def test_nor_where_a_default_port_is_written_out(
+    aiohttp_client: AiohttpClient,
+    caplog: pytest.LogCaptureFixture,
+    origin: str,
+    host: str,
+    lines_logged: int,
+) -> None:
+    client = await aiohttp_client(application())
+    async with client.post("/orders/7", headers={"Host": host, "Origin": origin}) as response:
+        assert response.status == 200
+    assert len(lines(caplog)) == lines_logged
+
+
 async def test_the_page_of_the_application_itself_is_not_logged_behind_a_tls_proxy(
     aiohttp_client: AiohttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:

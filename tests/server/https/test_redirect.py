@@ -124,3 +124,73 @@ async def test_a_refusal_carries_its_cors_headers(aiohttp_server: AiohttpServer)
     reply = await ask(aiohttp_server, app, request)
     assert reply.status == 403
     assert reply.headers["Access-Control-Allow-Origin"] == "https://page.example"
+
+
+@pytest.mark.parametrize(
+    ("redirect", "host", "location"),
+    [
+        (8443, "a.example", "https://a.example:8443/tell?x"),
+        (8443, "a.example:8080", "https://a.example:8443/tell?x"),
+        (8443, "[::1]:8080", "https://[::1]:8443/tell?x"),
+        (443, "a.example:8080", "https://a.example/tell?x"),
+        (True, "a.example:8080", "https://a.example:8080/tell?x"),
+        (True, "a.example:80", "https://a.example/tell?x"),
+    ],
+)
+async def test_the_port_of_https(
+    aiohttp_server: AiohttpServer, redirect: bool | int, host: str, location: str
+) -> None:
+    request = get("/tell?x").replace(b"localhost", host.encode())
+    reply = await ask(aiohttp_server, application(https(redirect=redirect)), request)
+    assert (reply.status, reply.headers["Location"]) == (308, location)
+
+
+async def test_a_websocket_over_tls_is_not_redirected(aiohttp_server: AiohttpServer) -> None:
+    """Some proxies write `wss` for the handshake of a WebSocket."""
+    for header, status in (("wss", 200), ("ws", 308), ("https", 200)):
+        app = application(https(redirect=True))
+        request = get("/tell?x=1", f"X-Forwarded-Proto: {header}")
+        assert (await ask(aiohttp_server, app, request)).status == status
+
+
+@pytest.mark.parametrize(
+    ("policy", "vary"),
+    [
+        (https(redirect=True), "X-Forwarded-Proto"),
+        (https(hsts=60), "X-Forwarded-Proto"),
+        (https({"Forwarded": "https"}, redirect=8443), "Forwarded"),
+        (
+            https({"X-Forwarded-Ssl": "on", "X-Forwarded-Proto": "https"}, hsts=60),
+            "X-Forwarded-Ssl, X-Forwarded-Proto",
+        ),
+        (https(), None),
+    ],
+)
+async def test_answers_say_which_headers_they_depend_on(
+    aiohttp_server: AiohttpServer, policy: https, vary: str | None
+) -> None:
+    server = await aiohttp_server(application(policy, errors(problem_details)))
+    for request in (
+        get("/tell"),
+        get("/tell", FORWARDED),
+        get("/tell", method="POST"),
+        get("/nowhere"),
+        get("/nowhere", FORWARDED),
+        get("/tell", "Expect: the impossible"),
+    ):
+        reply = read_reply(await talk(request, port=server.port))
+        found = reply.headers["Vary"]
+        # An error's form depends on what the client accepts, too.
+        assert found in ((vary, f"Accept, {vary}") if vary else (None, "Accept")), request
+
+
+async def test_vary_is_added_to(aiohttp_server: AiohttpServer) -> None:
+    async def own(request: web.Request) -> web.Response:
+        return web.Response(headers={"Vary": "Cookie, x-forwarded-proto"})
+
+    app = web.Application()
+    app.router.add_get("/own", own)
+    app.router.add_get("/tell", tell, name="tell")
+    routeguard.setup(app, https(hsts=60), cors("https://page.example"))
+    reply = await ask(aiohttp_server, app, get("/own", "Origin: https://page.example"))
+    assert reply.headers["Vary"] == "Cookie, x-forwarded-proto, Origin"

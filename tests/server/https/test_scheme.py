@@ -20,6 +20,16 @@ from tests.support.rawhttp import get, read_reply, talk
         (https(), [FORWARDED], SECURE),
         (https(), [], PLAIN),
         (https(), ["X-Forwarded-Proto: http"], PLAIN),
+        (https(), ["X-Forwarded-Proto: wss"], SECURE),
+        (https(), ["X-Forwarded-Proto: ws"], PLAIN),
+        (https(), ["X-Forwarded-Proto: javascript"], PLAIN),
+        (
+            https({"Forwarded": "https"}),
+            ["Forwarded: for=192.0.2.60; proto=https; by=192.0.2.61; httpproto=http/1.1"],
+            SECURE,
+        ),
+        (https({"Forwarded": "https"}), ["Forwarded: for=[::1]:80;proto=https"], SECURE),
+        (https({"Forwarded": "https"}), ['Forwarded: for=", for="[::1]";proto=https'], PLAIN),
         (https(), ["Forwarded: proto=https"], PLAIN),
         (https(), ["X-Forwarded-Proto: http, https"], SECURE),
         (https(), [FORWARDED, "X-Forwarded-Proto: http"], PLAIN),
@@ -85,7 +95,7 @@ async def test_peers_on_a_unix_socket(tmp_path: Path, policy: https, seen: bytes
     assert read_reply(received).body == seen
 
 
-async def test_everybody_inside_sees_the_scheme_and_the_request_stays_one_object(
+async def test_everybody_sees_the_scheme_of_one_request(
     aiohttp_server: AiohttpServer,
 ) -> None:
     seen: dict[str, str] = {}

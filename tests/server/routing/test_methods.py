@@ -118,7 +118,7 @@ async def test_one_path_with_a_policy_for_each_method(aiohttp_client: AiohttpCli
             ("PUT", "/x"): "put",
             ("PATCH", "/x"): None,
             ("GET", "/users/7"): "get",
-            ("HEAD", "/users/7"): None,
+            ("HEAD", "/users/7"): "get",
             ("POST", "/users/7"): "post",
             ("PUT", "/users/7"): "put",
             ("PUT", "/users/8"): None,

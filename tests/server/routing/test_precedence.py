@@ -243,7 +243,7 @@ async def test_an_unmatched_path_gets_the_rules_and_fallbacks_of_its_path(
         app,
         rule("/here", kind.make("b")),
         rule("/gone/*", kind.make("c")),
-        rule("/users/{id}", kind.make("d")),  # goes by a resource that was not matched
+        rule("/users/{id}", kind.make("d")),  # the resource that refuses the method
         kind.make("e"),
         use(answer_in_place),
     )
@@ -253,5 +253,5 @@ async def test_an_unmatched_path_gets_the_rules_and_fallbacks_of_its_path(
         aiohttp_client,
         app,
         kind,
-        {"/here": "b", "/gone/1": "c", "/users/1": "e", "/gone": "e", "/exempt": "e"},
+        {"/here": "b", "/gone/1": "c", "/users/1": "d", "/gone": "e", "/exempt": "e"},
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+from contextlib import suppress
 
 import pytest
 from aiohttp import web
@@ -157,3 +158,52 @@ async def test_expecting_100_continue_works_under_a_shield() -> None:
         assert (await client.answer()).status == 100
         assert (await client.send(b"body").answer()).body == b"read"
     assert late.outcome == "body"
+
+
+async def test_after_a_504_a_body_that_drips_closes_the_connection() -> None:
+    """aiohttp lingers for the rest of a body: no longer, however it drips."""
+    begun = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.Response:
+        begun.set()
+        await asyncio.sleep(30)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", handler)
+    setup(app, shield, timeout(0.2), errors(), drain=0)
+    async with serving(app, lingering_time=1) as server:
+        client = await server.dial()
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nbegun")
+        await soon(begun)
+        assert (await client.answer()).status == 504
+
+        async def drip() -> None:
+            while True:
+                client.send(b".")
+                await asyncio.sleep(0.1)
+
+        dripping = asyncio.ensure_future(drip())
+        try:
+            async with asyncio.timeout(5):
+                with suppress(ConnectionResetError):
+                    assert await client.reader.read() == b""
+        finally:
+            dripping.cancel()
+
+
+async def test_after_a_504_the_rest_of_a_body_makes_way_for_the_next_request() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if request.method == "POST":
+            await asyncio.sleep(30)
+        return web.Response(text="next")
+
+    app = web.Application()
+    app.router.add_route("*", "/", handler)
+    setup(app, shield, timeout(0.2), errors(), drain=0)
+    async with serving(app) as server:
+        client = await server.dial()
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf;")
+        assert (await client.answer()).status == 504
+        client.send(b"whole").get("/")
+        assert (await client.answer()).body == b"next"

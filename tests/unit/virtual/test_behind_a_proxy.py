@@ -161,6 +161,7 @@ def seen(
     """What was sent, whether that closed the connection, what was logged, what the hook saw."""
 
     async def main(loop: VirtualLoop) -> Seen:
+        loop.set_debug(False)  # in debug mode aiohttp's page of an error shows our frames
         app, hooked = application(handler, *policies, proxy=proxy)
         [server] = await started(app, handler_cancellation=cancelled)
         log.clear()

@@ -124,6 +124,8 @@ def course(app: web.Application, handler: Handler, hangs_up: float | None) -> Co
     ends: list[float] = []
 
     async def main(loop: VirtualLoop) -> Course:
+        loop.set_debug(False)  # in debug mode aiohttp's page of an error shows our frames
+
         async def noted(request: web.Request) -> web.StreamResponse:
             task = asyncio.current_task()
             assert task is not None

@@ -1,0 +1,1 @@
+"""`concurrency_limit`: so many requests at a time."""

@@ -1,0 +1,167 @@
+"""What `concurrency_limit` does to a request: gives it a seat, has it wait, or refuses it."""
+
+import asyncio
+import logging
+from inspect import isawaitable
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from routeguard.keys import read_key
+from routeguard.policies.concurrency_limit.refused import Overloaded
+from routeguard.policies.concurrency_limit.seats import Seats
+from routeguard.policy import Bound, Place
+from routeguard.quoting import quoted
+from routeguard.running.application import Running, Service
+from routeguard.running.events import Action
+from routeguard.running.state import Run, State
+
+if TYPE_CHECKING:
+    from routeguard.policies.concurrency_limit.policy import concurrency_limit
+
+__all__ = ["BoundConcurrencyLimit"]
+
+REASONS = {
+    "full": "too many requests at a time",
+    "closed": "the application is shutting down",
+    "left": "the client has left the queue",
+}
+
+logger: logging.Logger = logging.getLogger("routeguard.concurrency_limit")
+
+
+class BoundConcurrencyLimit(Bound):
+    """One `concurrency_limit` in one run of the application."""
+
+    __slots__ = ("_by_key", "_closed", "_loop", "_place", "_policy", "_seats")
+
+    def __init__(self, policy: "concurrency_limit", place: Place) -> None:
+        self._policy = policy
+        self._place = place
+        self._loop = place.running.loop or asyncio.get_running_loop()
+        self._closed = False
+        self._seats = self._make()
+        self._by_key: dict[str, Seats] = {}
+        """Of the keys that have requests now."""
+        place.running.service(Limits).add(self)
+
+    def link(self, inner: Run) -> Run:
+        """The chain's link: what is inside, in a seat."""
+        if self._policy.key is not None:
+            return self._link_by_key(inner)
+        seats = self._seats
+
+        async def run(request: web.Request, state: State) -> web.StreamResponse:
+            # Nothing is awaited between a free seat and the task of shielded work.
+            if seats.free > 0:
+                seats.free -= 1
+            elif not await self._has_waited(seats, request):
+                return await inner(request, state)
+            try:
+                return await inner(request, state)
+            finally:
+                work = state.work
+                if work is None:
+                    seats.leave()
+                else:
+                    state.work = None
+                    work.add_done_callback(lambda _: seats.leave())
+
+        return run
+
+    def _link_by_key(self, inner: Run) -> Run:
+        key_of = self._policy.key
+        assert key_of is not None
+
+        async def run(request: web.Request, state: State) -> web.StreamResponse:
+            found = key_of(request)
+            key = read_key(await found if isawaitable(found) else found)
+            if key is None:
+                return await inner(request, state)
+            seats = self._by_key.get(key)
+            if seats is None:
+                seats = self._by_key[key] = self._make()
+            if seats.free > 0:
+                seats.free -= 1
+            elif not await self._has_waited(seats, request):
+                return await inner(request, state)
+            try:
+                return await inner(request, state)
+            finally:
+                work = state.work
+                if work is None:
+                    self._leave(key, seats)
+                else:
+                    state.work = None
+                    work.add_done_callback(lambda _: self._leave(key, seats))
+
+        return run
+
+    async def _has_waited(self, seats: Seats, request: web.Request) -> bool:
+        """Waits for a seat; false where there is none and the policy only reports it.
+
+        Raises:
+            Overloaded: there is none.
+        """
+        outcome = await seats.wait(request, self._loop)
+        if outcome == "seat":
+            return True
+        policy, place = self._policy, self._place
+        refusal = Overloaded(policy.retry_after, REASONS[outcome])
+        logger.info(
+            "%s %s %s: %s (%s)",
+            request.method,
+            quoted(request.path),
+            "would be refused" if policy.report_only else "refused",
+            refusal.text,
+            place,
+        )
+        action: Action = "left" if outcome == "left" else "refused"
+        place.running.tell(
+            request,
+            "concurrency_limit",
+            "would refuse" if policy.report_only else action,
+            place=place.text,
+            status=refusal.status,
+            error=refusal,
+        )
+        if policy.report_only:
+            return False
+        raise refusal
+
+    def _make(self) -> Seats:
+        policy = self._policy
+        if policy.report_only:  # nobody is to wait: those who would are let in
+            return Seats(policy.running + policy.waiting, 0)
+        seats = Seats(policy.running, policy.waiting)
+        if self._closed:
+            seats.close()
+        return seats
+
+    def _leave(self, key: str, seats: Seats) -> None:
+        seats.leave()
+        if seats.is_idle and self._by_key.get(key) is seats:
+            del self._by_key[key]
+
+    def close(self) -> None:
+        """Sends away all who wait, and whoever would have to."""
+        self._closed = True
+        if not self._policy.report_only:
+            for seats in (self._seats, *self._by_key.values()):
+                seats.close()
+
+
+class Limits(Service):
+    """All concurrency limits of one run of an application."""
+
+    def __init__(self, running: Running) -> None:
+        super().__init__(running)
+        self._limits: list[BoundConcurrencyLimit] = []
+
+    def add(self, limit: BoundConcurrencyLimit) -> None:
+        """Has a limit closed when the shutdown begins."""
+        self._limits.append(limit)
+
+    def begin_shutdown(self) -> None:
+        for limit in self._limits:
+            limit.close()

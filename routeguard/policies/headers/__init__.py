@@ -1,0 +1,1 @@
+"""`headers` and `security_headers`: response headers on whatever leaves."""

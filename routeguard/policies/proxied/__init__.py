@@ -1,0 +1,1 @@
+"""`proxied`: the client's address, scheme and host, as trusted proxies report them."""

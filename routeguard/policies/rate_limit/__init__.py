@@ -1,0 +1,1 @@
+"""`rate_limit`: so many requests in so much time, for each key."""

@@ -1,0 +1,113 @@
+"""The header fields that tell clients of a limit (draft-ietf-httpapi-ratelimit-headers-11).
+
+Both are lists of structured fields (RFC 9651). `RateLimit-Policy` says what the limit is, and is
+the same on every answer. `RateLimit` says what remains::
+
+    RateLimit-Policy: "logins";q=10;w=60
+    RateLimit: "logins";r=9;t=60
+"""
+
+import math
+import re
+from collections.abc import Sequence
+
+from multidict import CIMultiDict, istr
+
+from routeguard.configuration import Faults, shown
+from routeguard.policies.rate_limit.rates import Rate
+from routeguard.policies.rate_limit.window import Count
+
+__all__ = ["RATE_LIMIT", "RATE_LIMIT_POLICY", "Fields", "read_name"]
+
+RATE_LIMIT = istr("RateLimit")
+RATE_LIMIT_POLICY = istr("RateLimit-Policy")
+
+NAME = re.compile(r"[ !#-\[\]-~]{1,64}")
+"""Printable ASCII without the two characters that a structured field's string escapes."""
+
+
+def read_name(name: object, faults: Faults) -> str | None:
+    """A limit's name, or a noted fault."""
+    if name is None or (isinstance(name, str) and NAME.fullmatch(name)):
+        return name
+    faults.add(
+        f"name={shown(name)} is no name: write 1 to 64 printable ASCII characters without "
+        f"quotes and backslashes, such as name='logins'"
+    )
+    return None
+
+
+class Fields:
+    """The fields of one statement."""
+
+    __slots__ = ("_names", "_rates", "policy")
+
+    def __init__(self, name: str | None, rates: Sequence[Rate]) -> None:
+        """Fields that name each rate.
+
+        Args:
+            name: the limit's name; where there is none, a rate is named as it is written.
+            rates: one or several, in the order of the counts.
+        """
+        if name is None:
+            self._names = [str(rate) for rate in rates]
+        else:
+            self._names = [name] if len(rates) == 1 else [f"{name} {rate}" for rate in rates]
+        self._rates = tuple(rates)
+        self.policy = self._policy("")
+        """The value of `RateLimit-Policy`."""
+
+    def limit(self, counts: Sequence[Count], suffix: str = "") -> str:
+        """The value of `RateLimit`: what remains of each rate, and for how many seconds.
+
+        Where a request was refused, only the rates that refused it are told of: `Retry-After`
+        then names no time before the end of what is told (section 6 of the draft).
+
+        Args:
+            counts: one for each rate.
+            suffix: what tells these names from equal ones of another statement.
+        """
+        refused = any(left < 0 for left, _ in counts)
+        return ", ".join(
+            [
+                # In parts, a place may become free up to a hundredth of the window late.
+                f'"{name}{suffix}";r={max(0, left)};t={min(math.ceil(seconds), rate.window)}'
+                for name, rate, (left, seconds) in zip(
+                    self._names, self._rates, counts, strict=True
+                )
+                if left < 0 or not refused
+            ]
+        )
+
+    def write(self, headers: CIMultiDict[str], counts: Sequence[Count] | None) -> None:
+        """Adds both fields to those of other statements.
+
+        Args:
+            headers: the response's.
+            counts: what remains; `None` where nothing was counted, so that nothing is known.
+        """
+        others = headers.get(RATE_LIMIT_POLICY)
+        if others is None:
+            headers[RATE_LIMIT_POLICY] = self.policy
+            if counts is not None:
+                headers[RATE_LIMIT] = self.limit(counts)
+            return
+        number, suffix = 1, ""
+        while any(f'"{name}{suffix}"' in others for name in self._names):
+            number += 1
+            suffix = f" ({number})"
+        headers[RATE_LIMIT_POLICY] = f"{others}, {self._policy(suffix)}"
+        if counts is None:
+            return
+        limit = self.limit(counts, suffix)
+        told = headers.get(RATE_LIMIT)
+        if told is None or any(left < 0 for left, _ in counts):
+            headers[RATE_LIMIT] = limit
+        else:
+            headers[RATE_LIMIT] = f"{told}, {limit}"
+
+    def _policy(self, suffix: str) -> str:
+        return ", ".join(
+            f'"{name}{suffix}";q={rate.limit};w={rate.window}'
+            for name, rate in zip(self._names, self._rates, strict=True)
+        )

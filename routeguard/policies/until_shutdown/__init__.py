@@ -1,0 +1,1 @@
+"""`until_shutdown`: streams and WebSockets that end when the application shuts down."""

@@ -1,0 +1,193 @@
+"""The whole run: static checks and every lane side by side, then what wants the machine alone."""
+
+import argparse
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tests.matrix import pythons
+from tests.matrix.environments import Environment
+from tests.matrix.jobs import Counts, Done, Pool
+from tests.matrix.lanes import BEHAVIOUR, EVERYTHING, Lane, lanes, test_files
+from tests.matrix.page import COLUMNS, Row, record
+from tests.matrix.project import ROOT, SUPPORTED
+
+IN_CI = os.environ.get("CI") == "true"
+SHARES = {EVERYTHING: 6, BEHAVIOUR: 3}
+
+PYTHON = sys.executable
+STATIC = {
+    "ruff format": [PYTHON, "-m", "ruff", "format", "--check"],
+    "ruff check": [PYTHON, "-m", "ruff", "check"],
+    "mypy": [PYTHON, "-m", "mypy"],
+    "pyright --verifytypes": [
+        *(PYTHON, "-m", "pyright", "--verifytypes", "routeguard", "--ignoreexternal")
+    ],
+    "documentation": [
+        *(PYTHON, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"),
+        *("docs", "docs/_build/html"),
+    ],
+}
+
+ALONE = "pytest.mark.alone"
+
+VERSIONS = """
+import platform
+from importlib.metadata import version
+print(platform.python_version(), *map(version, ("aiohttp", "yarl", "wrapt")))
+"""
+
+
+class Run:
+    """One run: what was done, and what is to be said of it in the end."""
+
+    def __init__(self, pool: Pool, notes: Sequence[str]) -> None:
+        self.pool = pool
+        self.notes = list(notes)
+        self.done: list[Done] = []
+        self.counts: dict[str, Counts] = {}
+        self._preparing: dict[Environment, asyncio.Task[None]] = {}
+        self._preparations = asyncio.Semaphore(2)
+
+    def found_pythons(self) -> dict[str, Path]:
+        """The supported Pythons, got where they can be."""
+        found: dict[str, Path] = {}
+        for name in SUPPORTED:
+            path, problem = pythons.find(name), ""
+            if path is None:
+                print(f"Looking for Python {name} in Debian's packages", flush=True)
+                try:
+                    path = pythons.obtain(name)
+                except subprocess.CalledProcessError as error:
+                    problem = f"{error}\n{error.stderr or ''}"
+            if path is not None:
+                found[name] = path
+            elif problem:
+                self.notes.append(f"Python {name} could not be had from Debian: not tested with it")
+                self.report(Done(f"Python {name}", not IN_CI, 0, problem))
+            else:
+                self.notes.append(f"no Python {name} on this machine: not tested with it")
+        return found
+
+    def report(self, done: Done) -> None:
+        self.done.append(done)
+        print(done.line(), flush=True)
+        if not done.ok:
+            print(done.said, flush=True)
+
+    async def static(self, name: str, command: Sequence[str]) -> None:
+        # Here pyright looks at the python on PATH only, whatever --pythonpath says.
+        path = os.pathsep.join([str(Path(PYTHON).parent), os.environ["PATH"]])
+        self.report(await self.pool.run(name, command, {"PATH": path}))
+
+    async def _prepared(self, lane: Lane) -> bool:
+        environment = lane.environment
+        if environment not in self._preparing:
+            self._preparing[environment] = asyncio.create_task(self._prepare(environment))
+        try:
+            await self._preparing[environment]
+        except (RuntimeError, OSError) as error:
+            self.report(Done(lane.name, ok=False, seconds=0, said=str(error)))
+            return False
+        return True
+
+    async def _prepare(self, environment: Environment) -> None:
+        async with self._preparations:
+            await environment.prepare()
+
+    async def lane(self, lane: Lane) -> None:
+        """Runs what of a lane can be run beside others."""
+        self.counts.setdefault(lane.name, Counts())
+        if not await self._prepared(lane):
+            return
+        shares = lane.shares(SHARES.get(tuple(lane.paths), 2))
+        async with asyncio.TaskGroup() as running:
+            for number, files in enumerate(shares, 1):
+                name = f"{lane.name} ({number}/{len(shares)})"
+                running.create_task(self._test(lane, name, "not alone", files))
+
+    async def alone(self, lane: Lane) -> None:
+        """Runs what of a lane wants the machine to itself."""
+        files = [file for file in test_files(*lane.paths) if ALONE in (ROOT / file).read_text()]
+        if files and self._preparing[lane.environment].exception() is None:
+            await self._test(lane, f"{lane.name} (alone)", "alone", files)
+
+    async def _test(self, lane: Lane, name: str, marked: str, paths: Iterable[str]) -> None:
+        command = [*lane.command(*paths), "--continue-on-collection-errors", "-m", marked]
+        done = await self.pool.test(name, command, lane.variables)
+        self.counts[lane.name] += done.counts
+        self.report(done)
+
+    def rows(self, run: Iterable[Lane]) -> list[Row]:
+        """What was run, with the versions it was run with."""
+        rows = []
+        for lane in run:
+            command = [str(lane.environment.python), "-c", VERSIONS]
+            told = subprocess.run(command, capture_output=True, text=True, check=True)
+            versions = dict(zip(COLUMNS, told.stdout.split(), strict=True))
+            rows.append(Row(lane.name, versions, tuple(lane.paths), self.counts[lane.name]))
+        return rows
+
+
+async def verify(run: Run, *, recording: bool) -> bool:
+    every = lanes(run.found_pythons())
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    print("Static checks and all lanes, side by side ...", flush=True)
+    async with asyncio.TaskGroup() as running:
+        for name, command in STATIC.items():
+            running.create_task(run.static(name, command))
+        for lane in every:
+            running.create_task(run.lane(lane))
+    print("What wants the machine to itself ...", flush=True)
+    for lane in every:
+        await run.alone(lane)
+    ok = all(done.ok for done in run.done)
+    if recording and ok:
+        record(run.rows(every), [note for note in run.notes if "not tested with" in note])
+    return ok
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tests/run", description=__doc__)
+    parser.add_argument("--note", action="append", default=[], help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--record", action="store_true", help="write what was tested into the documentation"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=2 * (os.cpu_count() or 1), help="how many run side by side"
+    )
+    options = parser.parse_args()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as work:
+
+        async def everything() -> tuple[Run, bool]:
+            run = Run(Pool(options.jobs, Path(work)), options.note)
+            return run, await verify(run, recording=options.record)
+
+        run, ok = asyncio.run(everything())
+    print("\n=== summary")
+    for name in STATIC:
+        print(next(done.line() for done in run.done if done.name == name))
+    total = Counts()
+    for name, counts in run.counts.items():
+        mine = [done for done in run.done if done.name.partition(" (")[0] == name]
+        seconds = sum(done.seconds for done in mine)
+        print(Done(name, all(done.ok for done in mine), seconds, "", counts).line())
+        total += counts
+    for note in run.notes:
+        print(f"Note: {note}")
+    print(f"{'all of it':52} {'':7}{time.monotonic() - began:6.0f} s")
+    print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
