@@ -13,6 +13,7 @@ ask the state, which raises.
 import asyncio
 import math
 
+import aiohttp.http_exceptions
 from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -32,6 +33,11 @@ __all__ = ["READ_AT_ONCE", "GuardedReader", "is_awaited"]
 
 READ_AT_ONCE = 2**20
 """Bytes: the most that is unpacked at one go, and half of what is read ahead of the handler."""
+
+TOO_MUCH_AT_ONCE: type[Exception] | tuple[()] = getattr(
+    aiohttp.http_exceptions, "DecompressSizeError", ()
+)
+"""What some versions of aiohttp raise where a few bytes unpack to very many."""
 
 LOOKS_EVERY = 1.0
 """Seconds between looks whether a client is there still, of a connection that lingers."""
@@ -81,9 +87,15 @@ class GuardedReader(StreamReader):
         state.connection = connection
         if self._exception is not None:
             failed, self._exception = self._exception, None
-            self.set_exception(failed)
+            self.set_exception(failed, failed.__cause__ or _NOT_GIVEN)
         elif not self._eof and state.tap is None:
-            state.tap = ParserTap(self._protocol, self._hear, self._tell)
+            state.tap = ParserTap(
+                self._protocol,
+                hear=self._hear,
+                tell=self._tell,
+                is_over=self._is_over,
+                is_compressed=is_compressed,
+            )
 
     def check_size(self, length: int | None) -> None:
         """Raises where too much has arrived already, or will by the body's own account.
@@ -193,7 +205,7 @@ class GuardedReader(StreamReader):
             return
         if state.is_limited:
             if isinstance(exc, web.RequestPayloadError | HttpProcessingError):
-                self.fail(malformed(exc))
+                self.fail(self._undecodable(exc, exc_cause))
                 return
             if isinstance(exc, OSError):
                 self.fail(lost(exc))
@@ -203,12 +215,21 @@ class GuardedReader(StreamReader):
         else:
             super().set_exception(exc, exc_cause)
 
+    def _undecodable(self, *errors: BaseException) -> BodyFailure:
+        max_size = self._timer.max_size
+        if max_size is not None and any(isinstance(one, TOO_MUCH_AT_ONCE) for one in errors):
+            return too_large(max_size, max(self.total_bytes, max_size))
+        return malformed(errors[0])
+
     # What the tap calls.
 
     def _hear(self) -> None:
         state = self._timer
         if state.timer is not None:
             state.heard = self._loop.time()
+
+    def _is_over(self) -> bool:
+        return self._timer.closes
 
     def _tell(self, error: Exception) -> None:
         if not self._eof:
