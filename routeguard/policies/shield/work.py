@@ -8,7 +8,7 @@ from typing import TypeAlias
 from aiohttp import web
 
 from routeguard.configuration import ConfigError
-from routeguard.internals.bodies import abandon_body, keep_body, lose_body
+from routeguard.internals.bodies import abandon_body, keep_body, lose_body, refusal_of_body
 from routeguard.internals.connection import forget_cancelled_drain
 from routeguard.internals.request import close_files
 from routeguard.internals.writer import DetachedError, guard_writer, is_own_connection
@@ -268,6 +268,8 @@ def _report(job: _Job, task: "asyncio.Task[Outcome]") -> bool:
         logger.info("shielded %s ended, since its client has left: %s", job, error)
     elif isinstance(error, SystemExit | KeyboardInterrupt):
         raise error  # which ends the event loop, as it would without a shield
+    elif error is not None and (refusal := refusal_of_body(job.request)) is not None:
+        logger.info("shielded %s ended without its body: %s", job, refusal.text)
     elif error is not None and not (isinstance(error, web.HTTPException) and error.status < 500):
         logger.error("shielded %s failed with nobody left to tell", job, exc_info=error)
         return True
