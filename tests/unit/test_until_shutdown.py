@@ -43,7 +43,7 @@ def test_policies_are_immutable_and_can_be_copied() -> None:
 
 @pytest.mark.parametrize("grace", [-1, float("nan"), float("inf"), True, "5", None, timedelta(-1)])
 def test_what_is_no_time_is_refused(grace: Any) -> None:
-    with pytest.raises(ConfigError, match="grace=.*write seconds, such as 5"):
+    with pytest.raises(ConfigError, match=r"grace=.*write seconds, such as 5"):
         until_shutdown(grace)
 
 

@@ -232,6 +232,10 @@ class Endings(Service):
         for group in self._groups:
             group.begin_shutdown()
 
+    async def stop(self) -> None:
+        for group in self._groups:
+            group.end()
+
     async def drain(self, until: float) -> None:
         """Ends what is open now that aiohttp waits no longer, and waits for its `finally`."""
         for group in self._groups:
