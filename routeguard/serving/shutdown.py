@@ -7,6 +7,7 @@ counts from the beginning of the shutdown.
 """
 
 import asyncio
+import logging
 import sys
 import weakref
 
@@ -16,6 +17,8 @@ from routeguard.configuration import ConfigError
 from routeguard.running.application import RUNNING, Running
 
 __all__ = ["Shutdown", "shutting_down"]
+
+logger: logging.Logger = logging.getLogger("routeguard")
 
 
 class Shutdown:
@@ -70,7 +73,13 @@ class Shutdown:
         running = self._running
         assert running.drain_until is not None
         until = running.drain_until
-        await asyncio.gather(*(service.drain(until) for service in running.services))
+        services = running.services
+        drains = [service.drain(until) for service in services]
+        for service, result in zip(
+            services, await asyncio.gather(*drains, return_exceptions=True), strict=True
+        ):
+            if isinstance(result, Exception):  # the application's own cleanup must run
+                logger.error("%s failed to drain", type(service).__name__, exc_info=result)
 
 
 def shutting_down(app: web.Application) -> bool:

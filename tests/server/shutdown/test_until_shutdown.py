@@ -22,7 +22,7 @@ from routeguard import (
     until_shutdown,
     use,
 )
-from tests.support.messages import request
+from tests.support.messages import parse, request
 from tests.support.serving import Client, Server, serving, soon, until
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -127,6 +127,26 @@ async def test_a_stream_any_prefix_of_which_is_whole_ends_in_good_order(
     assert streaming.cancelled
     assert answer.complete
     assert answer.body == b"begun;last"
+
+
+async def test_another_response_never_follows_a_stream_that_has_begun() -> None:
+    @web.middleware
+    async def answering(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except asyncio.CancelledError:
+            return web.Response(status=503, text="stopping")
+
+    streaming = Streaming("text/event-stream")
+    app = app_of(streaming, until_shutdown())
+    app.middlewares.append(answering)
+    async with serving(app, shutdown_timeout=LONG) as server:
+        client = (await server.dial()).get("/")
+        await soon(streaming.begun)
+        assert await stopped(server) < 2
+        await client.rest()
+    [answer] = parse(client.received)
+    assert (answer.body, answer.complete) == (b"begun;", True)
 
 
 @pytest.mark.parametrize(("content_type", "policy"), CUT, ids=str)
@@ -426,7 +446,7 @@ async def test_its_end_is_told_once_and_quietly(caplog: pytest.LogCaptureFixture
         assert not (await client.rest()).complete
     told = [one for one in caplog.records if one.name.startswith(("routeguard", "aiohttp"))]
     assert [(one.levelname, one.getMessage()) for one in told] == [
-        ("INFO", "1 open responses end at shutdown")
+        ("INFO", "open responses that end at shutdown: 1")
     ]
 
 
