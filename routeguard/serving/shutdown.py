@@ -33,6 +33,7 @@ class Shutdown:
         self._placed: weakref.WeakSet[web.Application] = weakref.WeakSet()
         """The outermost applications that have its receivers in front of all others."""
         self._waits_early = False
+        self._finished = False
 
     def prepare(self) -> None:
         """Finds, at start-up, the application that is started, and stands in front of its own.
@@ -41,7 +42,7 @@ class Shutdown:
         before any cleanup, too.
         """
         outermost = starting_application()
-        self._waits_early = False
+        self._waits_early = self._finished = False
         if outermost is None or outermost in self._placed:
             return
         if not outermost.on_shutdown.frozen:
@@ -60,7 +61,9 @@ class Shutdown:
     async def finish(self, app: web.Application) -> None:
         """The receiver for `on_cleanup`."""
         self._begin()  # where start-up failed, nothing has begun the shutdown
-        await self._drain()
+        if not self._finished:  # the receiver stands in front of the outermost application's too
+            self._finished = True
+            await self._drain()
 
     def _begin(self) -> None:
         running = self._running
