@@ -20,7 +20,7 @@ from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN
 from routeguard.policies.cors.serving import BoundCors
 from routeguard.policies.errors.serving import BoundErrors
 from routeguard.policies.https.serving import BoundHttps
-from routeguard.policies.timeout.serving import BoundTimeout, expired
+from routeguard.policies.timeout.serving import BoundTimeout, expired, note_overtaken
 from routeguard.policy import Guarded, Handler
 from routeguard.running.application import Running
 from routeguard.running.deadlines import Clock, Deadline
@@ -198,6 +198,7 @@ class FastLane:
         try:
             if isinstance(error, asyncio.CancelledError):
                 if deadline is None or not deadline.timed_out:
+                    note_overtaken(request, deadline)
                     raise error
                 error = await expired(request, deadline, begun, error)
             if self._errors is not None:

@@ -94,7 +94,7 @@ class ShieldedWork(Service):
         task = job.task = loop.create_task(work, context=context)
         self._jobs[task] = job
         task.add_done_callback(self._finished)
-        if self.running.shutting_down:
+        if self.running.drain_until is not None:
             self._began_late(job)
         try:
             await waiter
