@@ -11,6 +11,7 @@ from routeguard.authorities import Authority, read_authority
 from routeguard.configuration import Faults, shown
 from routeguard.policy import Bound, Place, Policy
 from routeguard.quoting import quoted
+from routeguard.running.events import Action
 from routeguard.running.proxies import asked_authority
 from routeguard.running.state import Run, State
 
@@ -109,8 +110,11 @@ class BoundHosts(Bound):
             quoted(request.path),
             self.place,
         )
+        refusal = HostRefused(text="this host is not served here")
+        action: Action = "would refuse" if self.policy.report_only else "refused"
+        self.place.tell(request, "hosts", action, status=refusal.status, error=refusal)
         if not self.policy.report_only:
-            raise HostRefused(text="this host is not served here")
+            raise refusal
 
 
 @dataclass(frozen=True, slots=True)

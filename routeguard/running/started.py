@@ -1,6 +1,7 @@
 """A response that has started and cannot be finished: the client must be able to tell."""
 
 import asyncio
+import logging
 from contextlib import suppress
 
 from aiohttp import web
@@ -12,8 +13,12 @@ from routeguard.internals.connection import (
     reset_later,
     stop_sending_file,
 )
+from routeguard.quoting import quoted
+from routeguard.running.deadlines import HandlerTimeout
 
 __all__ = ["GOING_AWAY", "INTERNAL_ERROR", "can_be_answered", "cut_off", "pass_on"]
+
+logger: logging.Logger = logging.getLogger("routeguard.timeout")
 
 # RFC 6455, section 7.4.1.
 GOING_AWAY = 1001
@@ -85,16 +90,22 @@ async def cut_off(request: web.BaseRequest, response: web.StreamResponse | None,
 def pass_on(
     request: web.BaseRequest, error: Exception, begun: web.StreamResponse | None
 ) -> web.Response:
-    """Raises an error on, or answers with a copy of one that was a response before.
+    """Raises an error on, or answers it where it would not reach the client or outer middlewares.
 
-    An `HTTPException` is a response, and aiohttp sends nothing for one that it has sent already:
-    the same object raised for another request would leave that client waiting.
+    A timeout is answered with 504 and logged, as aiohttp would do later, so that middlewares
+    outside see a status. An `HTTPException` is a response, and aiohttp sends nothing for one that
+    it has sent already: the same object raised for another request would leave that client
+    waiting.
 
     Args:
         request: the request.
         error: what was raised.
         begun: the response that was begun for this request, if one was.
     """
+    if isinstance(error, HandlerTimeout) and can_be_answered(request, begun):
+        what = f"{quoted(request.method)} {quoted(request.path)}"
+        logger.error("%s is answered with 504: %s", what, error, exc_info=error)
+        return web.Response(status=error.status, text="504: Gateway Timeout")
     if not isinstance(error, web.HTTPException) or not error.prepared or error is begun:
         raise error
     if request.writer.output_size > 0:

@@ -50,6 +50,7 @@ class FastLane:
         "_origins",
         "_owner",
         "_scheme_header",
+        "_timeout",
         "is_alone",
     )
 
@@ -59,6 +60,7 @@ class FastLane:
         sharing: BoundCors | None,
         answering: BoundErrors | None,
         secured: BoundHttps | None,
+        timing: BoundTimeout | None,
         chain: Callable[[web.Request, Handler], Awaitable[web.StreamResponse]],
         marks: tuple[StateMark, ...],
         owner: object,
@@ -69,6 +71,7 @@ class FastLane:
         self._cors = sharing
         self._errors = answering
         self._https = secured
+        self._timeout = timing
         self._chain = chain
         self._marks = marks
         self._owner = owner
@@ -186,7 +189,8 @@ class FastLane:
         if isinstance(error, asyncio.CancelledError):
             if deadline is None or not deadline.timed_out:
                 raise error
-            timeout = await expired(request, deadline, begun)
+            assert self._timeout is not None
+            timeout = await expired(request, deadline, begun, self._timeout.place)
             timeout.__cause__ = error
             error = timeout
         if self._errors is not None:
@@ -220,6 +224,7 @@ def find_lane(
     sharing: BoundCors | None = None
     answering: BoundErrors | None = None
     secured: BoundHttps | None = None
+    timing: BoundTimeout | None = None
     for one in bound:
         match one:
             case BoundCors():
@@ -231,10 +236,12 @@ def find_lane(
                 if len(policy.names) > 1:
                     return None
             case BoundTimeout(bounds=bounds) if bounds.total is bounds.idle is None:
-                clock = bounds.start
+                clock, timing = bounds.start, one
             case _:
                 return None
     if not IS_OPEN:
         return None
     clock = clock or running.clocks.of("start", math.inf)
-    return FastLane(clock, sharing, answering, secured, chain, marks, owner, is_alone=is_alone)
+    return FastLane(
+        clock, sharing, answering, secured, timing, chain, marks, owner, is_alone=is_alone
+    )

@@ -86,7 +86,7 @@ class body(Policy):
 
     def bind(self, place: Place) -> BoundBody:
         """The bounds, with the place where they are stated, for the log."""
-        return BoundBody(self.limit, self.idle, self.total, place.text)
+        return BoundBody(self.limit, self.idle, self.total, place)
 
     def __repr__(self) -> str:
         given = [] if self.max_size is APPLICATION else [_digits(self.max_size)]

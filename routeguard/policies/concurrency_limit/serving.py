@@ -13,6 +13,7 @@ from routeguard.policies.concurrency_limit.seats import Seats
 from routeguard.policy import Bound, Place
 from routeguard.quoting import quoted
 from routeguard.running.application import Running, Service
+from routeguard.running.events import Action
 from routeguard.running.state import Run, State
 
 if TYPE_CHECKING:
@@ -109,12 +110,14 @@ class BoundConcurrencyLimit(Bound):
         refusal = Overloaded(policy.retry_after, REASONS[outcome])
         logger.info(
             "%s %s %s: %s (%s)",
+            "would refuse" if policy.report_only else "refused",
             request.method,
             quoted(request.path),
-            "would be refused" if policy.report_only else "refused",
             refusal.text,
             place,
         )
+        action: Action = "would refuse" if policy.report_only else "refused"
+        place.tell(request, "concurrency_limit", action, status=refusal.status, error=refusal)
         if policy.report_only:
             return False
         raise refusal

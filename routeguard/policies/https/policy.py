@@ -121,7 +121,7 @@ class https(Policy):
 
     def bind(self, place: Place) -> BoundHttps:
         """The policy as it serves requests."""
-        return BoundHttps(self)
+        return BoundHttps(self, place)
 
     def reported(self, request: web.BaseRequest) -> str | None:
         """The scheme that a trusted proxy reports; `None` where none does."""

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from routeguard.authorities import connection_scheme
 from routeguard.http import vary_by
-from routeguard.policy import Bound
+from routeguard.policy import Bound, Place
 from routeguard.running.proxies import proxied_of
 from routeguard.running.state import Run, State, StateMark, run_on_clone
 
@@ -20,10 +20,11 @@ __all__ = ["BoundHttps"]
 class BoundHttps(Bound):
     """One `https` in one run of the application."""
 
-    __slots__ = ("policy",)
+    __slots__ = ("_place", "policy")
 
-    def __init__(self, policy: "https") -> None:
+    def __init__(self, policy: "https", place: Place) -> None:
         self.policy: https = policy
+        self._place = place
 
     def link(self, inner: Run) -> Run:
         """The chain's link: what is inside sees the scheme that the client used."""
@@ -33,13 +34,23 @@ class BoundHttps(Bound):
         def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
             seen = request if proxied_of(state) is not None else policy.rescheme(request)
             if demands and not seen.secure:
-                policy.demand(seen)
+                self._demand(seen)
             if seen is request:
                 return inner(request, state)
             state.note(self, seen.scheme)
             return run_on_clone(inner, seen, request, state)
 
         return run
+
+    def _demand(self, request: web.Request) -> None:
+        try:
+            self.policy.demand(request)
+        except web.HTTPRedirection as answer:
+            self._place.tell(request, "https", "redirected", status=answer.status)
+            raise
+        except web.HTTPException as answer:
+            self._place.tell(request, "https", "refused", status=answer.status, error=answer)
+            raise
 
     def marks(self) -> StateMark | None:
         """Writes `Strict-Transport-Security`, and `Vary` where answers depend on the scheme."""

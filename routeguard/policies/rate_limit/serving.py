@@ -17,6 +17,7 @@ from routeguard.policies.rate_limit.stores import Stores
 from routeguard.policies.rate_limit.window import Verdict, Windows
 from routeguard.policy import Bound, Link, Place
 from routeguard.quoting import quoted
+from routeguard.running.events import Action
 from routeguard.running.state import Run, State, StateMark
 
 if TYPE_CHECKING:
@@ -144,15 +145,18 @@ class BoundRateLimit(Bound):
         if logger.isEnabledFor(logging.INFO):
             logger.info(
                 "%s %s %s: %s are used up for %s (%s)",
+                "would refuse" if policy.report_only else "refused",
                 request.method,
                 quoted(request.path),
-                "would be refused" if policy.report_only else "refused",
                 policy.name or "; ".join(map(str, policy.rates)),
                 quoted(key),
                 place,
             )
+        refusal = RateLimited(wait, policy.name or str(place))
+        action: Action = "would refuse" if policy.report_only else "refused"
+        place.tell(request, "rate_limit", action, status=refusal.status, error=refusal)
         if not policy.report_only:
-            raise RateLimited(wait, policy.name or str(place))
+            raise refusal
 
     def marks(self) -> StateMark | None:
         """Writes on every answer what remains."""

@@ -12,9 +12,11 @@ from routeguard.internals.bodies import abandon_body, keep_body, lose_body
 from routeguard.internals.connection import forget_cancelled_drain
 from routeguard.internals.request import close_files
 from routeguard.internals.writer import DetachedError, guard_writer, is_own_connection
+from routeguard.policy import Place
 from routeguard.quoting import quoted
 from routeguard.running.application import RUNNING, Running, Service
 from routeguard.running.deadlines import Bounds, Deadline, HandlerTimeout
+from routeguard.running.events import Action
 from routeguard.running.started import GOING_AWAY, can_be_answered, cut_off
 from routeguard.running.state import Run, State
 
@@ -36,17 +38,20 @@ whoever watches tasks, and every 404 is an exception.
 class _Job:
     """One piece of shielded work."""
 
-    __slots__ = ("given_up", "request", "started", "state", "task", "waiter")
+    __slots__ = ("context", "given_up", "place", "request", "started", "state", "task", "waiter")
 
     def __init__(
         self,
         request: web.Request,
         state: State,
+        place: Place,
         started: float,
         waiter: "asyncio.Future[None]",
     ) -> None:
         self.request = request
         self.state = state
+        self.place = place
+        self.context = contextvars.copy_context()
         self.started = started
         self.given_up: float | None = None
         """When it was cancelled at shutdown, by the loop's clock."""
@@ -56,6 +61,17 @@ class _Job:
 
     def __str__(self) -> str:
         return f"{self.request.method} {quoted(self.request.path)}"
+
+    def tell(
+        self,
+        action: Action,
+        error: BaseException | None = None,
+        *,
+        seconds: float | None = None,
+        bound: str | None = None,
+    ) -> None:
+        """Tells observers what came of the work."""
+        self.place.tell(self.request, "shield", action, error=error, seconds=seconds, bound=bound)
 
 
 class ShieldedWork(Service):
@@ -70,7 +86,7 @@ class ShieldedWork(Service):
         return len(self._jobs)
 
     async def run(
-        self, request: web.Request, inner: Run, state: State, limit: Bounds | None
+        self, request: web.Request, inner: Run, state: State, limit: Bounds | None, place: Place
     ) -> web.StreamResponse:
         """Runs what is inside the shield in a task of its own, and waits for it while it may.
 
@@ -80,14 +96,13 @@ class ShieldedWork(Service):
         keep_body(request)
         state.shielded = True
         waiter = loop.create_future()
-        job = _Job(request, state, loop.time(), waiter)
-        context = contextvars.copy_context()
+        job = _Job(request, state, place, loop.time(), waiter)
         work = (
             _work(request, inner, state)
             if limit is None
             else _bounded(request, inner, state, limit)
         )
-        task = job.task = loop.create_task(work, context=context)
+        task = job.task = loop.create_task(work, context=job.context)
         self._jobs[task] = job
         task.add_done_callback(self._finished)
         if self.running.shutting_down:
@@ -101,16 +116,22 @@ class ShieldedWork(Service):
             elif not task.done():  # else its callback is about to report it
                 state.work = task
                 _detach(request, state, asyncio.current_task(loop))
+                if request.transport is None:
+                    job.tell("left", seconds=loop.time() - job.started)
             raise
         finally:
-            _bring_out(context)
+            _bring_out(job.context)
         if request.transport is None:
+            job.tell("left", seconds=loop.time() - job.started)
             _report(job, task)  # aiohttp throws the answer away
         response, error = task.result()
         if error is None and response is not None:
             return response
-        if isinstance(error, HandlerTimeout) and not can_be_answered(request, state.response):
-            await cut_off(request, state.response, GOING_AWAY)
+        if isinstance(error, HandlerTimeout):
+            if error.bound == "limit" and request.transport is not None:
+                job.tell("given up", error, seconds=error.seconds, bound=error.bound)
+            if not can_be_answered(request, state.response):
+                await cut_off(request, state.response, GOING_AWAY)
         try:
             assert error is not None
             raise error
@@ -172,6 +193,7 @@ class ShieldedWork(Service):
                 job.given_up = now
                 age = now - job.started
                 logger.error("shielded %s given up at shutdown after %.1f s", job, age)
+                job.context.run(job.tell, "given up", seconds=age)
                 job.task.cancel()
                 forget_cancelled_drain(job.request)
 
@@ -250,5 +272,9 @@ def _report(job: _Job, task: "asyncio.Task[Outcome]") -> None:
         logger.info("shielded %s ended, since its client has left: %s", job, error)
     elif isinstance(error, SystemExit | KeyboardInterrupt):
         raise error  # which ends the event loop, as it would without a shield
+    elif isinstance(error, HandlerTimeout) and error.bound == "limit":
+        logger.error("shielded %s failed with nobody left to tell", job, exc_info=error)
+        job.tell("given up", error, seconds=error.seconds, bound=error.bound)
     elif error is not None and not (isinstance(error, web.HTTPException) and error.status < 500):
+        job.tell("failed", error)
         logger.error("shielded %s failed with nobody left to tell", job, exc_info=error)

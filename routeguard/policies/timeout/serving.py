@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import web
 
-from routeguard.policy import Bound
+from routeguard.policy import Bound, Place
 from routeguard.running.deadlines import Bounds, Deadline, HandlerTimeout
 from routeguard.running.started import GOING_AWAY, can_be_answered, cut_off
 from routeguard.running.state import Run, State
@@ -15,15 +15,18 @@ __all__ = ["BoundTimeout", "expired"]
 class BoundTimeout(Bound):
     """One `timeout` in one run of the application."""
 
-    __slots__ = ("bounds", "loop")
+    __slots__ = ("bounds", "loop", "place")
 
-    def __init__(self, bounds: Bounds, loop: asyncio.AbstractEventLoop | None) -> None:
+    def __init__(
+        self, bounds: Bounds, loop: asyncio.AbstractEventLoop | None, place: Place
+    ) -> None:
         self.bounds: Bounds = bounds
         self.loop: asyncio.AbstractEventLoop | None = loop
+        self.place: Place = place
 
     def link(self, inner: Run) -> Run:
         """The chain's link: what is inside, under the bounds."""
-        bounds, running, loop = self.bounds, self.bounds.running, self.loop
+        bounds, running, loop, place = self.bounds, self.bounds.running, self.loop, self.place
 
         async def run(request: web.Request, state: State) -> web.StreamResponse:
             deadline = Deadline(bounds, asyncio.current_task(loop), request=request)
@@ -42,15 +45,26 @@ class BoundTimeout(Bound):
             except asyncio.CancelledError as error:
                 if not deadline.timed_out:
                     raise
-                raise await expired(request, deadline, state.response) from error
+                raise await expired(request, deadline, state.response, place) from error
 
         return run
 
 
 async def expired(
-    request: web.Request, deadline: Deadline, begun: web.StreamResponse | None
+    request: web.Request, deadline: Deadline, begun: web.StreamResponse | None, place: Place
 ) -> HandlerTimeout:
     """The error for a bound that was passed; a response that has begun is cut off."""
-    if not can_be_answered(request, begun):
+    is_answered = can_be_answered(request, begun)
+    if not is_answered:
         await cut_off(request, begun, GOING_AWAY)
-    return deadline.timeout()
+    timeout = deadline.timeout()
+    place.tell(
+        request,
+        "timeout",
+        "expired",
+        status=timeout.status if is_answered else None,
+        error=timeout,
+        seconds=timeout.seconds,
+        bound=timeout.bound,
+    )
+    return timeout

@@ -57,7 +57,7 @@ class until_shutdown(Policy):
     def bind(self, place: Place) -> BoundUntilShutdown:
         """The policy with what is open in one run of the application."""
         endings = place.running.service(Endings)
-        return BoundUntilShutdown(endings.group(self.grace, self.clean), place.running.loop)
+        return BoundUntilShutdown(endings.group(self.grace, self.clean), place.running.loop, place)
 
     def __repr__(self) -> str:
         given = [] if self.grace == 0 else [f"{self.grace:.12g}"]
