@@ -43,7 +43,7 @@ from routeguard.serving.setup import setup
 from routeguard.serving.shutdown import shutting_down
 from routeguard.telling.check import check
 from routeguard.telling.explain import Considered, Explanation, PolicyExplanation, explain
-from routeguard.telling.survey import Survey, SurveyedRoute, survey
+from routeguard.telling.survey import Survey, SurveyedApplication, SurveyedRoute, survey
 
 __all__ = [
     "IDEMPOTENT_METHODS",
@@ -65,6 +65,7 @@ __all__ = [
     "ProblemDetails",
     "RateLimited",
     "Survey",
+    "SurveyedApplication",
     "SurveyedRoute",
     "body",
     "check",

@@ -59,6 +59,7 @@ class Place:
         kind: what it is: `"decorator"`, `"view method"`, `"view class"`, `"rule"` or
             `"fallback"`.
         app: the application that states it; of a decorator, the handler's own.
+        handler: the name of the handler that it stands on; empty for a rule or fallback.
     """
 
     text: str
@@ -66,6 +67,7 @@ class Place:
     app: web.Application = field(repr=False)
     running: Running = field(repr=False, compare=False)
     """The run of the application for which the policy is bound."""
+    handler: str = ""
 
     def __str__(self) -> str:
         return self.text
@@ -187,6 +189,10 @@ class Policy:
             The response.
         """
         return await handler(request)
+
+    def __format__(self, spec: str) -> str:
+        """The value as text; `f"{policy:full}"` leaves out nothing, as `repr` may of many items."""
+        return repr(self) if spec == "full" else object.__format__(self, spec)
 
     def covers(self, method: str) -> bool:
         """Whether there is anything for this policy to do on requests with a method.

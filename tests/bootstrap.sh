@@ -28,7 +28,7 @@ find_python() {
 # requirements SET: what pip installs for it, one argument a line.
 requirements() {
     case $1 in
-        dev) printf '%s\n' --editable '.[cli,negotiation,redis]' --group dev ;;
+        dev) printf '%s\n' --editable '.[cli,negotiation,redis,opentelemetry,prometheus]' --group dev ;;
         tour) printf '%s\n' --editable '.[cli,negotiation,redis]' ;;
         *) complain "no such set of requirements: $1" && return 1 ;;
     esac

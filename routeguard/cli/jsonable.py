@@ -5,16 +5,32 @@ from typing import Any
 
 from routeguard.finding import Finding
 from routeguard.telling.explain import Explanation, PolicyExplanation
-from routeguard.telling.survey import SurveyedRoute
+from routeguard.telling.survey import SurveyedApplication, SurveyedRoute
 
 __all__ = ["explanation_data", "findings_data", "survey_data"]
 
 Data = dict[str, Any]
 
 
-def survey_data(routes: Sequence[SurveyedRoute], kinds: Sequence[str]) -> Data:
+def survey_data(
+    routes: Sequence[SurveyedRoute],
+    applications: Sequence[SurveyedApplication],
+    kinds: Sequence[str],
+) -> Data:
     """`routes --json`."""
-    return {"kinds": list(kinds), "routes": [_route_data(one, kinds) for one in routes]}
+    return {
+        "kinds": list(kinds),
+        "applications": [_application_data(one, kinds) for one in applications],
+        "routes": [_route_data(one, kinds) for one in routes],
+    }
+
+
+def _application_data(application: SurveyedApplication, kinds: Sequence[str]) -> Data:
+    stated = [(kind, f"{policy:full}") for kind, policy in application.fallbacks if kind in kinds]
+    return {
+        "mounts": list(application.mounts),
+        "fallbacks": {kind: [text for one, text in stated if one == kind] for kind, _ in stated},
+    }
 
 
 def _route_data(route: SurveyedRoute, kinds: Sequence[str]) -> Data:
@@ -33,9 +49,9 @@ def _route_data(route: SurveyedRoute, kinds: Sequence[str]) -> Data:
 
 def _kind_data(kind: PolicyExplanation) -> Data:
     return {
-        "applies": [repr(policy) for policy in kind.policies],
+        "applies": [f"{policy:full}" for policy in kind.policies],
         "considered": [
-            {"policy": repr(one.policy), "place": one.place, "verdict": one.verdict}
+            {"policy": f"{one.policy:full}", "place": one.place, "verdict": one.verdict}
             for one in kind.considered
         ],
         "note": kind.note,

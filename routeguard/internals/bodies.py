@@ -7,6 +7,7 @@ from routeguard.internals.request import (
     UnguardedError,
     guard_request,
     hold_files,
+    is_form_with_files,
     is_served,
     set_client_max_size,
 )
@@ -58,8 +59,8 @@ def keep_body(request: web.Request) -> None:
     check_writer(request)
     body = guard_body(request)
     if body is not None:
-        body.state.keeps = True
-        if request.content_type == "multipart/form-data":
+        body.keep(request.task)
+        if is_form_with_files(request):
             guard_request(request)
 
 
@@ -103,6 +104,8 @@ def limit_body(
     body = guard_body(request)
     if body is None:
         return None
+    if is_form_with_files(request):
+        guard_request(request)
     if max_size is not None:
         set_client_max_size(request, max_size)
     is_compressed = request._message.compression is not None

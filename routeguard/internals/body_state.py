@@ -123,6 +123,7 @@ class BodyState(TimerNoop):
         "heard",
         "idle",
         "is_compressed",
+        "is_limited",
         "keeps",
         "max_size",
         "tap",
@@ -135,6 +136,8 @@ class BodyState(TimerNoop):
     def __init__(self) -> None:
         self.keeps: bool = False
         """Whether a whole body stays readable after its connection has gone."""
+        self.is_limited: bool = False
+        """Whether what the client does wrong is to be answered as what it is."""
         self.max_size: int | None = None
         self.idle: float | None = None
         self.total: float | None = None
@@ -154,7 +157,7 @@ class BodyState(TimerNoop):
         self.told: bool = False
         """Whether somebody who read has been told of the failure."""
         self.ended: bool = False
-        """Whether the end of a body that has failed has arrived, or nobody waits for it."""
+        """Whether the end of a body that has failed has arrived, or is not waited for."""
 
     def assert_timeout(self) -> None:
         """Raises where the body has failed; aiohttp's reader asks before it hands out data."""

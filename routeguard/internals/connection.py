@@ -8,7 +8,13 @@ from contextlib import suppress
 
 from aiohttp import web
 
-__all__ = ["forget_cancelled_drain", "reset", "reset_later", "stop_sending_file"]
+__all__ = [
+    "forget_cancelled_drain",
+    "is_waiting_for_message",
+    "reset",
+    "reset_later",
+    "stop_sending_file",
+]
 
 AT_ONCE = struct.pack("ii", 1, 0)
 """A linger time of nothing: closed with it, a TCP connection ends in a reset."""
@@ -28,6 +34,11 @@ def forget_cancelled_drain(request: web.BaseRequest) -> None:
     waiter: asyncio.Future[None] | None = getattr(protocol, "_drain_waiter", None)
     if waiter is not None and waiter.cancelled():
         protocol._drain_waiter = None
+
+
+def is_waiting_for_message(response: web.WebSocketResponse) -> bool:
+    """Whether a handler waits in `receive()`: closing the WebSocket then ends the wait."""
+    return response._waiting
 
 
 async def stop_sending_file(request: web.BaseRequest) -> None:

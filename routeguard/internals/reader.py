@@ -32,6 +32,9 @@ __all__ = ["READ_AT_ONCE", "GuardedReader", "is_awaited"]
 READ_AT_ONCE = 2**20
 """Bytes: the most that is unpacked at one go, and half of what is read ahead of the handler."""
 
+LOOKS_EVERY = 1.0
+"""Seconds between looks whether a client is there still, of a connection that lingers."""
+
 _NOT_GIVEN = BaseException("no cause given")
 
 
@@ -72,6 +75,7 @@ class GuardedReader(StreamReader):
         """
         state = self._timer
         state.max_size, state.idle, state.total = max_size, idle, total
+        state.is_limited = True
         state.is_compressed = is_compressed
         state.connection = connection
         if max_size is not None and self.total_bytes > max_size:
@@ -97,22 +101,28 @@ class GuardedReader(StreamReader):
         if self._http_chunk_splits is not None:
             self._http_chunk_splits.clear()
         self._remove_tap()
-        for waiter in (self._waiter, self._eof_waiter):
+        if state.closes and state.is_compressed and not state.ended:
+            self._protocol.close()  # nothing more is unpacked
+        waiters, self._waiter = (self._waiter, self._eof_waiter), None
+        for waiter in waiters:
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)  # the one who waits finds out what has happened
 
-    def abandon(self) -> None:
-        """Fails what has not arrived, and lets the connection go on to the next request.
+    def keep(self, connection: "asyncio.Task[None]") -> None:
+        """Has a whole body stay readable after its connection has gone.
 
-        It calls itself ended, so that the connection neither waits for the rest nor reads it in
-        competition with the work that still holds this reader. The parser finds the next request
-        behind the rest.
+        Args:
+            connection: the connection's own task.
         """
-        if self._eof:
-            return
-        self.fail(ANSWERED)
-        self._timer.ended = True
-        self._protocol.resume_reading()  # a full buffer would have held the connection up
+        state = self._timer
+        state.keeps = True
+        state.connection = connection
+
+    def abandon(self) -> None:
+        """Fails what has not arrived, and lets the connection go on to the next request."""
+        if not self._eof:
+            self.fail(ANSWERED)
+            self._protocol.resume_reading()  # a full buffer would hold the connection up
 
     def lose(self) -> None:
         """Fails what has not arrived: aiohttp throws all further input away."""
@@ -139,8 +149,10 @@ class GuardedReader(StreamReader):
 
         The end of the body will not be seen, so the connection can serve no other request.
         """
-        self._protocol.pause_reading()  # which ends the parser's loop over what it holds
-        self._protocol.close()
+        protocol = self._protocol
+        protocol.close()
+        protocol.pause_reading()  # which ends the parser's loop over what it holds
+        self._loop.call_soon(protocol.resume_reading)
 
     def feed_eof(self) -> None:
         super().feed_eof()
@@ -162,7 +174,7 @@ class GuardedReader(StreamReader):
         state = self._timer
         if state.failure is not None or (state.keeps and self._eof):
             return
-        if state.connection is not None:
+        if state.is_limited:
             if isinstance(exc, web.RequestPayloadError | HttpProcessingError):
                 self.fail(malformed(exc))
                 return
@@ -214,19 +226,28 @@ class GuardedReader(StreamReader):
         if state.ended:
             return
         patience = None if state.failure is None else state.failure.patience
-        timer = None if patience is None else self._loop.call_later(patience, self._give_up)
+        until = math.inf if patience is None else self._loop.time() + patience
+        state.timer = self._loop.call_later(LOOKS_EVERY, self._look, until)
         try:
             await super()._wait("readany")
         finally:
-            if timer is not None:
-                timer.cancel()
+            state.timer.cancel()
+            state.timer = None
 
-    def _give_up(self) -> None:
-        """The end of the body is waited for no longer; the connection closes without it."""
-        self._timer.ended = True
+    def _look(self, until: float) -> None:
+        """Gives a body up whose client has gone, or was waited for long enough.
+
+        Nobody tells a connection that lingers that it was lost.
+        """
+        state = self._timer
+        if self._protocol.connected and self._loop.time() < until:
+            state.timer = self._loop.call_later(LOOKS_EVERY, self._look, until)
+            return
+        state.ended = True
         self._protocol.close()
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     # What readers call.
 

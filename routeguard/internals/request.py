@@ -1,8 +1,10 @@
 """The exchanged class of the request."""
 
+from types import CodeType
 from typing import TypedDict, TypeGuard
 
-from aiohttp import StreamReader, web
+from aiohttp import StreamReader, hdrs, web
+from multidict import MultiDict, MultiDictProxy
 from yarl import URL
 
 __all__ = [
@@ -13,11 +15,15 @@ __all__ = [
     "close_files",
     "guard_request",
     "hold_files",
+    "is_form_with_files",
     "is_served",
     "length_of_body",
     "set_client_max_size",
 ]
 
+
+FORM = "multipart/form-data"
+POST: CodeType = web.BaseRequest.post.__code__
 
 REFUSED_AT_THE_LIMIT: int = 0 if hasattr(StreamReader, "set_read_chunk_size") else 1
 """Bytes: aiohttp before 3.14 refuses a body that is exactly as large as it may be."""
@@ -67,6 +73,14 @@ class GuardedRequest(web.Request):
         self._changes = _Changes(**{**(self._changes or {}), **changes})
         _change(self, changes)
 
+    async def post(self) -> "MultiDictProxy[str | bytes | bytearray | web.FileField]":
+        """As aiohttp's, which leaves files open where it fails."""
+        try:
+            return await super().post()
+        except BaseException as error:
+            _close_files_of(error)
+            raise
+
     def hold_files(self) -> None:
         """Keeps the files of a form open when the request has been answered."""
         self._holds_files = True
@@ -80,6 +94,25 @@ class GuardedRequest(web.Request):
     def _finish(self) -> None:
         if not self._holds_files:
             super()._finish()
+
+
+def _close_files_of(error: BaseException) -> None:
+    """Closes the files that aiohttp's `post` had made before it failed."""
+    step = error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code is POST:
+            known = step.tb_frame.f_locals
+            form, last = known.get("out"), known.get("tmp")
+            fields = form.values() if isinstance(form, MultiDict) else ()
+            for file in [*(one.file for one in fields if isinstance(one, web.FileField)), last]:
+                if file is not None:
+                    file.close()
+        step = step.tb_next
+
+
+def is_form_with_files(request: web.BaseRequest) -> bool:
+    """Whether a form may bring files; the parser of aiohttp's `content_type` takes its time."""
+    return request.headers.get(hdrs.CONTENT_TYPE, "")[: len(FORM)].lower() == FORM
 
 
 def guard_request(request: web.Request) -> TypeGuard[GuardedRequest]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from routeguard.configuration import Faults, shown
 from routeguard.policy import Policy, kind_name, kind_of
 
-__all__ = ["exempt"]
+__all__ = ["exempt", "kinds_of"]
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -51,3 +51,10 @@ class exempt(Policy):
     def __repr__(self) -> str:
         names = sorted(kind_name(kind) for kind in self.kinds)
         return f"exempt({', '.join(names + sorted(map(repr, self.values)))})"
+
+
+def kinds_of(policy: Policy) -> frozenset[type[Policy]]:
+    """The kinds that a policy speaks of: its own; of an `exempt`, those that it takes out."""
+    if isinstance(policy, exempt):
+        return policy.kinds | {kind_of(type(value)) for value in policy.values}
+    return frozenset({kind_of(type(policy))})

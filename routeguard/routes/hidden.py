@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
-from routeguard.policies.exempt import exempt
-from routeguard.policy import Guarded, Policy, kind_of, layers, policies_of
+from routeguard.policies.exempt import kinds_of
+from routeguard.policy import Guarded, Policy, layers, policies_of
 from routeguard.routes.handlers import handler_name, held_by, own_name
 from routeguard.routes.names import decoded
 from routeguard.routes.walk import method_order
@@ -97,7 +97,7 @@ def _below(handler: object, stated: Callable[[], Iterable[Policy]]) -> list[Hidd
             continue
         seen.add(id(held))
         policies = list(_stated_on(held))
-        kinds = _kinds(stated()) if policies else frozenset()
+        kinds = _kinds(stated()) if policies else set()
         if lost := tuple(one for one in policies if _kinds([one]) - kinds):
             found.append(Hidden(lost, handler_name(held), own_name(holder)))
         outer = holder if isinstance(held, Guarded) else held
@@ -117,11 +117,5 @@ def _stated_on(held: object) -> Iterator[Policy]:
                     yield attached.policy
 
 
-def _kinds(policies: Iterable[Policy]) -> frozenset[type[Policy]]:
-    found: set[type[Policy]] = set()
-    for policy in policies:
-        if isinstance(policy, exempt):
-            found |= policy.kinds | {kind_of(type(value)) for value in policy.values}
-        else:
-            found.add(kind_of(type(policy)))
-    return frozenset(found)
+def _kinds(policies: Iterable[Policy]) -> set[type[Policy]]:
+    return {kind for policy in policies for kind in kinds_of(policy)}

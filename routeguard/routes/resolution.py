@@ -11,9 +11,9 @@ from aiohttp.abc import AbstractMatchInfo
 from yarl import URL
 
 from routeguard.paths import relative_path
-from routeguard.policies.exempt import exempt
+from routeguard.policies.exempt import exempt, kinds_of
 from routeguard.policies.order import order_of
-from routeguard.policy import Policy, kind_of, policies_of
+from routeguard.policy import Policy, policies_of
 from routeguard.routes.dry_run import resolve_now
 from routeguard.routes.names import decoded, names_of
 from routeguard.routes.scope import Scope, Statement, scopes_of
@@ -153,7 +153,7 @@ def resolve(match_info: web.UrlMappingMatchInfo, method: str, positions: Positio
     for scope, matched in zip(scopes_of(match_info), positions, strict=True):
         levels += [in_rules(scope, matched), [as_fallbacks(scope)]]
     statements = [statement for level in levels for group in level for statement in group]
-    kinds = {kind for statement in statements for kind in _kinds(statement.policy)}
+    kinds = {kind for statement in statements for kind in kinds_of(statement.policy)}
     return Resolution(
         {
             kind: _added_up(kind, levels) if kind.adds_up else _nearest(kind, statements)
@@ -180,7 +180,7 @@ def on_handler(handler: object, method: str, app: web.Application) -> list[Level
     for place, owner, attached in policies_of(handler, method):
         # A copied __dict__ shows the same statement twice.
         level = levels.setdefault(f"{place} {owner}", {})
-        statement = Statement(attached.policy, place, app, place, (app, attached))
+        statement = Statement(attached.policy, place, app, place, (app, attached), handler)
         level.setdefault(id(attached), statement)
     return [[[statement] for statement in level.values()] for level in levels.values()]
 
@@ -213,14 +213,8 @@ def as_fallbacks(scope: Scope) -> Group:
     ]
 
 
-def _kinds(policy: Policy) -> frozenset[type[Policy]]:
-    if isinstance(policy, exempt):
-        return policy.kinds | {kind_of(type(value)) for value in policy.values}
-    return frozenset({kind_of(type(policy))})
-
-
 def _nearest(kind: type[Policy], statements: list[Statement]) -> Decision:
-    considered = tuple(one for one in statements if kind in _kinds(one.policy))
+    considered = tuple(one for one in statements if kind in kinds_of(one.policy))
     if considered and isinstance(considered[0].policy, exempt):
         return Decision(kind, (), considered, considered[0])
     return Decision(kind, considered[:1], considered)
@@ -239,7 +233,7 @@ def _added_up(kind: type[Policy], levels: list[Level]) -> Decision:
     for level in levels:
         kept.append([])
         for group in level:
-            about = [statement for statement in group if kind in _kinds(statement.policy)]
+            about = [statement for statement in group if kind in kinds_of(statement.policy)]
             considered += about
             exempts = [one for one in about if isinstance(one.policy, exempt)]
             if last_word is None:

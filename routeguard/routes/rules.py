@@ -10,8 +10,8 @@ from yarl import URL
 
 from routeguard.configuration import Faults, listed, shown
 from routeguard.paths import resolved_path
-from routeguard.policies.exempt import exempt
-from routeguard.policy import Policy, kind_name, kind_of
+from routeguard.policies.exempt import kinds_of
+from routeguard.policy import Policy, kind_name
 from routeguard.routes.names import PLACEHOLDER, canonical_form, full_form
 
 __all__ = ["Pattern", "Rule", "RuleIndex", "check_policies", "rule"]
@@ -115,8 +115,7 @@ def check_policies(policies: Sequence[object], faults: Faults) -> None:
         elif not isinstance(policy, Policy):
             faults.add(f"{shown(policy)} is no policy: write timeout(5), shield, cors([...]) …")
         else:
-            kinds = policy.kinds if isinstance(policy, exempt) else {kind_of(type(policy))}
-            for kind in sorted(kinds, key=kind_name):
+            for kind in sorted(kinds_of(policy), key=kind_name):
                 stated = seen.setdefault(kind, [])
                 if stated and not kind.adds_up:
                     faults.add(

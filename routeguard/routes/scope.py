@@ -67,6 +67,7 @@ class Statement:
         app: the application that states it; of a decorator, the handler's own.
         kind: what sort of place it is.
         key: what tells this statement from all others of the application.
+        handler: the handler that it stands on; `None` where it stands on none.
     """
 
     policy: Policy
@@ -74,6 +75,7 @@ class Statement:
     app: web.Application = field(repr=False)
     kind: PlaceKind = field(repr=False)
     key: Hashable = field(repr=False, compare=False)
+    handler: object = field(default=None, repr=False, compare=False)
 
 
 def scopes_of(match_info: AbstractMatchInfo) -> list[Scope]:

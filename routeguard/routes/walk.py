@@ -1,6 +1,6 @@
 """Every route of an application with each of its methods, resolved as its requests would be."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from aiohttp import hdrs, web
@@ -66,23 +66,26 @@ class Walk:
 
     visits: tuple[Visit, ...]
     scopes: tuple[Scope, ...]
+    mounts: Mapping[Scope, tuple[str, ...]]
+    """Where each of the applications that were set up is mounted."""
 
 
 def walk(app: web.Application) -> Walk:
     """Visits every route of an application and of those mounted in it."""
     visits: list[Visit] = []
-    scopes: dict[web.Application, Scope] = {}
+    mounted: dict[Scope, tuple[str, ...]] = {}
     shared: dict[web.Application, set[str]] = {}
     for apps, mounts, resource in resources_in((app,), ()):
-        scopes |= {one: one[SCOPE] for one in apps if SCOPE in one}
         if resource is None:
+            if (scope := apps[-1].get(SCOPE)) is not None:
+                mounted[scope] = mounts
             shared[apps[-1]] = ambiguous(apps[-1].router.resources())
             continue
         in_full = resource.canonical in shared[apps[-1]]
         name = text_of(resource) if in_full else decoded(resource.canonical)
         for route in resource:
             visits += _visit(apps, mounts, name, route)
-    return Walk(tuple(visits), tuple(scopes.values()))
+    return Walk(tuple(visits), tuple(mounted), mounted)
 
 
 def method_order(method: str) -> tuple[int, str]:

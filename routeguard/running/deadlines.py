@@ -16,7 +16,10 @@ from typing import Literal, TypeAlias
 
 from aiohttp import web
 
+from routeguard.body_timeout import BodyTimeout
+from routeguard.internals.bodies import is_waiting_for_body
 from routeguard.internals.connection import forget_cancelled_drain
+from routeguard.internals.request import close_after_answer
 
 __all__ = ["NO_BOUNDS", "Bound", "Bounds", "Clock", "Deadline", "HandlerTimeout"]
 
@@ -31,9 +34,12 @@ class HandlerTimeout(TimeoutError):
         bound: which one: `"start"`, `"idle"`, `"total"` (of `timeout`) or `"limit"` (of
             `shield`).
         status: 504, the status of the answer.
+        in_body: whether the handler waited for more of the request's body then. It is
+            `BodyTimeout` that is raised for that, unless the response had started already.
     """
 
     status = 504
+    in_body: bool = False
 
     def __init__(self, seconds: float, bound: Bound) -> None:
         self.seconds = seconds
@@ -177,6 +183,8 @@ class Deadline:
     timed_out: bool = False
     """Whether a `CancelledError` that ended the work is ours to turn into a timeout."""
     _passed: Clock | None = None
+    _in_body: bool = False
+    """Whether somebody waited for more of the request's body when the bound was passed."""
     _moved: dict[Clock, tuple[float, asyncio.Handle]] | None = None
     """The bounds that were extended: each has left its queue for a timer of its own.
 
@@ -210,9 +218,11 @@ class Deadline:
         """A bound has been passed: the task is cancelled, once."""
         if self._passed is None and self.task is not None:
             self._passed = clock
+            # Afterwards nobody waits any more.
+            self._in_body = self.request is not None and is_waiting_for_body(self.request)
             self.task.cancel()
-            if self.response is not None and (request := self.response._req) is not None:
-                forget_cancelled_drain(request)
+            if self.request is not None:
+                forget_cancelled_drain(self.request)
 
     @property
     def expired(self) -> bool:
@@ -283,11 +293,23 @@ class Deadline:
         # Its key may soon be another's, and handlers may keep what `deadline` has given them.
         self.bounds = NO_BOUNDS
 
-    def timeout(self) -> HandlerTimeout:
-        """The exception for the bound that was passed."""
+    def timeout(self, request: web.Request, *, answerable: bool) -> HandlerTimeout | BodyTimeout:
+        """The exception for the bound that was passed.
+
+        Where it was the client that was late with the body, and can be told, a 408 tells it.
+
+        Args:
+            request: the request.
+            answerable: whether it can be answered still.
+        """
         passed = self._passed
         assert passed is not None
-        return HandlerTimeout(passed.seconds, passed.bound)
+        if self._in_body and answerable:
+            close_after_answer(request)
+            return BodyTimeout(passed.seconds, passed.bound)
+        timeout = HandlerTimeout(passed.seconds, passed.bound)
+        timeout.in_body = self._in_body
+        return timeout
 
     def _running(self) -> list[tuple[Clock, float]]:
         moved = self._moved or {}

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from routeguard.configuration import ConfigError
 from routeguard.policy import Bound, Handler, Link, Middleware, Place, Policy
+from routeguard.routes.handlers import handler_name
 from routeguard.routes.resolution import Decision
 from routeguard.routes.scope import Statement
 from routeguard.running.application import Running
@@ -63,7 +64,13 @@ class Bindings:
         """What a statement's policy is bound to in this run; it is bound if it was not."""
         target = self._targets.get(statement.key, self)
         if target is self:
-            place = Place(statement.place, statement.kind, statement.app, self._running)
+            place = Place(
+                statement.place,
+                statement.kind,
+                statement.app,
+                self._running,
+                "" if statement.handler is None else handler_name(statement.handler),
+            )
             target = statement.policy.bind(place)
             _check(target, statement)
             if self._started is not None and _lives(target):

@@ -27,8 +27,8 @@ class Shutdown:
 
     def __init__(self, running: Running) -> None:
         self._running = running
-        self._outermost: weakref.WeakSet[web.Application] = weakref.WeakSet()
-        """The applications around this one that have its receivers."""
+        self._placed: weakref.WeakSet[web.Application] = weakref.WeakSet()
+        """The outermost applications that have its receivers in front of all others."""
         self._waits_early = False
 
     def prepare(self) -> None:
@@ -38,16 +38,15 @@ class Shutdown:
         before any cleanup, too.
         """
         outermost = starting_application()
-        app = self._running.app
         self._waits_early = False
-        if outermost is None or outermost is app or outermost in self._outermost:
+        if outermost is None or outermost in self._placed:
             return
-        if outermost.on_shutdown.frozen:
+        if not outermost.on_shutdown.frozen:
+            self._placed.add(outermost)
+            outermost.on_shutdown.insert(0, self.begin)
+            outermost.on_cleanup.insert(0, self.finish)
+        elif outermost is not self._running.app:
             self._waits_early = True
-            return
-        self._outermost.add(outermost)
-        outermost.on_shutdown.insert(0, self.begin)
-        outermost.on_cleanup.insert(0, self.finish)
 
     async def begin(self, app: web.Application) -> None:
         """The receiver for `on_shutdown`."""

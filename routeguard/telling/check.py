@@ -11,7 +11,7 @@ from routeguard.finding import SEVERITIES, Finding, few
 from routeguard.policy import Policy, kind_name, kind_of
 from routeguard.routes.walk import Walk, walk
 from routeguard.suffixes import suffix_list
-from routeguard.telling.checks import decorators, origins, rules, side_effects
+from routeguard.telling.checks import decorators, limits, origins, rules, side_effects
 from routeguard.telling.codes import read_codes
 from routeguard.telling.statements import statements
 
@@ -28,6 +28,9 @@ ACROSS_KINDS: tuple[Callable[[Walk], Iterator[Finding]], ...] = (
     decorators.without_setup,
     origins.cors_against_csrf,
     side_effects.unguarded,
+    limits.by_proxies_address,
+    limits.by_unchecked_header,
+    limits.unreadable,
 )
 """What is looked for beyond what each kind finds about its own policies."""
 

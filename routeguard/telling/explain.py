@@ -66,10 +66,10 @@ class PolicyExplanation:
         if all(one.policy in self.policies for one in applying):
             applying.sort(key=lambda one: self.policies.index(one.policy))
         others = [one for one in self.considered if one.verdict != "applies"]
-        lines = [f"{one.policy!r}  ({one.place})" for one in applying]
+        lines = [f"{one.policy:full}  ({one.place})" for one in applying]
         if not any(one.policy in self.policies for one in applying):
-            lines = ["none" + "".join(f": {one.policy!r}  ({one.place})" for one in applying)]
-        lines += [f"  not {one.policy!r}  ({one.place}): {one.verdict}" for one in others]
+            lines = ["none" + "".join(f": {one.policy:full}  ({one.place})" for one in applying)]
+        lines += [f"  not {one.policy:full}  ({one.place}): {one.verdict}" for one in others]
         lines += [f"  {self.note}"] if self.note else []
         return "\n".join(lines)
 
@@ -263,6 +263,8 @@ def _verdict_on(statement: Statement, decision: Decision) -> str:
     nearest = decision.considered[0]
     if not decision.kind.adds_up:
         return f"{nearest.place} is nearer"
-    if any(statement.policy == winner.policy for winner in decision.winners):
+    if decision.kind.distinct and any(
+        statement.policy == winner.policy for winner in decision.winners
+    ):
         return "runs once, at its outermost place"
     return "exempted nearer to the handler" if statement.policy.adds_up else "applies"

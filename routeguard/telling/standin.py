@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from yarl import URL
@@ -17,11 +18,13 @@ PAIR_OR_COMMA = re.compile(rf"(?P<name>{TOKEN})=(?P<value>{TOKEN}|{QUOTED})|,")
 class StandIn(Asked):
     """What policies read of a request beyond what a router does, as far as it can be told."""
 
-    __slots__ = ("missed",)
+    __slots__ = ("missed", "writer")
 
     def __init__(self, method: str, url: URL, headers: Mapping[str, str]) -> None:
         super().__init__(method, url, headers)
         self.missed: str = ""
+        self.writer: SimpleNamespace = SimpleNamespace()
+        """Where the state of a request is kept; this one has none."""
 
     @property
     def forwarded(self) -> tuple[dict[str, str], ...]:
@@ -36,10 +39,6 @@ class StandIn(Asked):
                     value = found["value"].removeprefix('"').removesuffix('"')
                     elements[-1][found["name"].lower()] = value
         return tuple(elements)
-
-    def get(self, key: object, default: object = None) -> object:
-        """What middlewares have stored on the request: nothing."""
-        return default
 
     def __getattr__(self, name: str) -> Any:
         # Python itself looks for special names, for example to suggest another in a traceback.

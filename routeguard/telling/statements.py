@@ -9,7 +9,7 @@ from routeguard.routes.resolution import as_fallbacks, in_rules, on_handler
 from routeguard.routes.scope import Statement
 from routeguard.routes.walk import Visit, Walk, method_order
 
-__all__ = ["by_route", "route_place", "statements"]
+__all__ = ["by_route", "route_place", "statement_place", "statements"]
 
 
 def statements(walk: Walk) -> Iterator[tuple[Policy, Stated]]:
@@ -24,7 +24,7 @@ def statements(walk: Walk) -> Iterator[tuple[Policy, Stated]]:
         handler = visit.route.handler
         for level in on_handler(handler, visit.method, visit.match_info.apps[-1]):
             for one in (one for group in level for one in group):
-                places.setdefault(one.key, (one, f"{one.place} of {handler_name(handler)}"))
+                places.setdefault(one.key, (one, statement_place(one, handler)))
         for decision in visit.resolution.decisions.values():
             for one in decision.winners:
                 if one.policy.covers(visit.method):
@@ -32,6 +32,12 @@ def statements(walk: Walk) -> Iterator[tuple[Policy, Stated]]:
     for key, (one, place) in places.items():
         routes = tuple(_as_route(visits) for visits in by_route(applying.get(key, ())))
         yield one.policy, Stated(place, one.kind, routes)
+
+
+def statement_place(statement: Statement, handler: object) -> str:
+    """Where a statement stands, as findings name it: on a handler, with the handler's name."""
+    stands_alone = statement.kind in ("rule", "fallback")
+    return statement.place if stands_alone else f"{statement.place} of {handler_name(handler)}"
 
 
 def by_route(visits: Iterable[Visit]) -> Iterator[list[Visit]]:

@@ -8,14 +8,16 @@ from aiohttp import hdrs, web
 from aiohttp.web_app import Application
 
 from routeguard.configuration import ConfigError, shown
+from routeguard.policies.exempt import kinds_of
 from routeguard.policies.order import order_of
-from routeguard.policy import kind_name
+from routeguard.policy import Policy, kind_name
 from routeguard.routes.handlers import handler_name
 from routeguard.routes.resolution import Decision
+from routeguard.routes.scope import Scope
 from routeguard.routes.walk import Visit, method_order, place_of_rule, walk
 from routeguard.telling.explain import PolicyExplanation, explain_decision
 
-__all__ = ["Survey", "SurveyedRoute", "survey"]
+__all__ = ["Survey", "SurveyedApplication", "SurveyedRoute", "survey"]
 
 Kinds: TypeAlias = tuple[PolicyExplanation, ...]
 
@@ -64,16 +66,31 @@ class SurveyedRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class SurveyedApplication:
+    """An application that was given to `setup`, with what it states for all its routes.
+
+    Attributes:
+        mounts: where it and the applications around it are mounted, as for `SurveyedRoute`.
+        fallbacks: the name of a kind and the policy, in the order in which the kinds nest.
+    """
+
+    mounts: tuple[str, ...]
+    fallbacks: tuple[tuple[str, Policy], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Survey:
     """What applies to every route of an application.
 
     Attributes:
         kinds: the names of all the kinds of policy, in the order in which they nest.
         routes: the routes, in the order in which they were added.
+        applications: the applications that were given to `setup`, those around others first.
     """
 
     kinds: tuple[str, ...]
     routes: tuple[SurveyedRoute, ...]
+    applications: tuple[SurveyedApplication, ...]
 
 
 def survey(app: web.Application) -> Survey:
@@ -93,7 +110,8 @@ def survey(app: web.Application) -> Survey:
     """
     if not isinstance(app, Application):
         raise ConfigError(f"survey({shown(app)}): the argument is the web.Application")
-    visits = walk(app).visits
+    walked = walk(app)
+    visits = walked.visits
     kinds = order_of({kind for visit in visits for kind in visit.resolution.decisions})
     groups: dict[tuple[object, ...], list[tuple[Visit, Kinds]]] = {}
     for visit in visits:
@@ -108,7 +126,20 @@ def survey(app: web.Application) -> Survey:
         key = (visit.match_info.apps, id(route.resource), _handler(route), method)
         groups.setdefault(key, []).append((visit, explained))
     routes = [route for group in groups.values() for route in _alike(group)]
-    return Survey(tuple(kind_name(kind) for kind in kinds), tuple(routes))
+    applications = tuple(
+        SurveyedApplication(mounts, _fallbacks(scope, kinds))
+        for scope, mounts in walked.mounts.items()
+    )
+    return Survey(tuple(kind_name(kind) for kind in kinds), tuple(routes), applications)
+
+
+def _fallbacks(scope: Scope, kinds: list[type[Policy]]) -> tuple[tuple[str, Policy], ...]:
+    return tuple(
+        (kind_name(kind), policy)
+        for kind in kinds
+        for policy in scope.fallbacks
+        if kind in kinds_of(policy)
+    )
 
 
 def _alike(group: Iterable[tuple[Visit, Kinds]]) -> list[SurveyedRoute]:

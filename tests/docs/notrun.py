@@ -23,6 +23,12 @@ NOT_RUN: dict[tuple[str, str], str] = {
     ("docs/contributing.md", "bash tests/run tests/server --nightly"): "takes an hour",
     (
         "docs/contributing.md",
+        "bash tests/run tests/server --loop uvloop",
+    ): "a part of this very run",
+    ("docs/contributing.md", "bash tests/run --soak"): "takes ten minutes",
+    ("docs/contributing.md", "bash tests/run --record"): "this very run",
+    (
+        "docs/contributing.md",
         ".venv/bin/python -m sphinx -q docs docs/_build/html",
     ): "a step of its own in tests/run",
     (

@@ -43,7 +43,7 @@ from unittest import mock
 
 import yaml  # type: ignore[import-untyped]
 
-from routeguard.__main__ import main
+from routeguard.cli.main import main
 from tests.docs.blocks import ROOT, Block
 from tests.docs.browser import console_of
 from tests.docs.notrun import NOT_RUN

@@ -12,6 +12,7 @@ from tests.matrix.project import EXTRAS, ROOT
 __all__ = ["MAIN", "Environment"]
 
 WHOLE = f".[{','.join(EXTRAS)}]"
+GROUPS = ("test", "peers", "tools")
 SOURCES = ("pyproject.toml", "tests/matrix/environments.py")
 
 
@@ -47,7 +48,8 @@ class Environment:
         pins.write_text("".join(f"{pin}\n" for pin in self.pins))
         install = [sys.executable, "-m", "uv", "pip", "install", "--quiet"]
         install += ["--python", str(self.python), "--constraint", str(pins)]
-        await _run(*install, "--editable", WHOLE, "--group", "test", "--group", "peers", "pip")
+        groups = [part for group in GROUPS for part in ("--group", group)]
+        await _run(*install, "--editable", WHOLE, *groups, "pip")
         stamp.write_text(self._stamp())
 
     def _stamp(self) -> str:

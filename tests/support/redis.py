@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse
 
 from tests.support.nginx import free_port
 
@@ -34,6 +35,13 @@ class RedisServer:
     async def start(self) -> None:
         """Starts it and waits until it answers."""
         self._directory.mkdir(parents=True, exist_ok=True)
+        for _ in range(5):
+            if await self._has_started():
+                return
+            self.port = free_port()  # somebody else has taken it in the meantime
+        raise AssertionError("the redis-server did not start")
+
+    async def _has_started(self) -> bool:
         self._process = await asyncio.create_subprocess_exec(
             self._program,
             *self._options,
@@ -44,13 +52,15 @@ class RedisServer:
         )
         async with asyncio.timeout(PATIENCE):
             while not await self._answers():
-                assert self._process.returncode is None, "the redis-server did not start"
+                if self._process.returncode is not None:
+                    return False
                 await asyncio.sleep(0.02)
+        return True
 
     async def _answers(self) -> bool:
         try:
             return bool(await self.command("PING"))
-        except (RedisConnectionError, OSError):
+        except (RedisConnectionError, InvalidResponse, OSError):
             return False
 
     async def command(self, *words: str | int | bytes) -> Any:

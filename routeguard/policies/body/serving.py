@@ -11,6 +11,7 @@ from routeguard.internals.reader import GuardedReader
 from routeguard.internals.request import close_after_answer, length_of_body
 from routeguard.policy import Bound, Place
 from routeguard.quoting import quoted
+from routeguard.running.deadlines import HandlerTimeout
 from routeguard.running.started import INTERNAL_ERROR, can_be_answered, cut_off
 from routeguard.running.state import Run, State
 
@@ -58,7 +59,7 @@ class BoundBody(Bound):
                 body.state.assert_timeout()  # what has arrived already may be too much
                 response = await inner(request, state)
             except Exception as error:
-                refusal = body.state.refusal()
+                refusal = body.state.refusal() or _timeout_in_body(error)
                 if refusal is None:
                     raise
                 return await self._answer(request, state, body, error, refusal)
@@ -103,6 +104,13 @@ class BoundBody(Bound):
             raise ConnectionResetError("the response has started already") from error
         # Nothing more of it can be sent. To raise would be to log an error of the server's.
         return state.response
+
+
+def _timeout_in_body(error: Exception) -> BodyTimeout | None:
+    """A bound of the handler's that passed while it waited for the body."""
+    if isinstance(error, HandlerTimeout) and error.in_body:
+        return BodyTimeout(error.seconds, error.bound)
+    return error if isinstance(error, BodyTimeout) else None
 
 
 def _close(request: web.Request, body: GuardedReader) -> None:

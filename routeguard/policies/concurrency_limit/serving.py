@@ -116,7 +116,8 @@ class BoundConcurrencyLimit(Bound):
             refusal.text,
             place,
         )
-        action: Action = "would refuse" if policy.report_only else "refused"
+        action: Action = "left" if outcome == "left" else "refused"
+        action = "would refuse" if policy.report_only else action
         place.tell(request, "concurrency_limit", action, status=refusal.status, error=refusal)
         if policy.report_only:
             return False

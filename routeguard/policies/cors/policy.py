@@ -47,6 +47,10 @@ Origin = str | re.Pattern[str] | URL
 logger: logging.Logger = logging.getLogger("routeguard.cors")
 
 
+SHOWN = 3
+"""How many origins `repr` shows."""
+
+
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class cors(Policy):
     """Lets pages of other origins read this route's responses (Fetch, HTTP-CORS protocol).
@@ -153,9 +157,16 @@ class cors(Policy):
         return telling.findings(self, stated)
 
     def __repr__(self) -> str:
+        return self._written(SHOWN)
+
+    def __format__(self, spec: str) -> str:
+        return self._written(None) if spec == "full" else Policy.__format__(self, spec)
+
+    def _written(self, most: int | None) -> str:
+        """The call that makes it, with at most so many of its origins."""
         if isinstance(self.origins, tuple):
-            shown_origins = [_origin_repr(one) for one in self.origins[:3]]
-            more = len(self.origins) - 3
+            shown_origins = [_origin_repr(one) for one in self.origins[:most]]
+            more = len(self.origins) - len(shown_origins)
             shown_origins += [f"… {more} more"] if more > 0 else []
             given = [shown_origins[0] if self.everyone else f"[{', '.join(shown_origins)}]"]
         else:

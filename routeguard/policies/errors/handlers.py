@@ -8,7 +8,7 @@ from aiohttp import web
 from routeguard.configuration import Faults, shown
 from routeguard.policy import is_async
 
-__all__ = ["ErrorHandler", "exception_types", "name_of", "note_handler"]
+__all__ = ["ErrorHandler", "exception_types", "name_of", "note_handler", "type_name"]
 
 ErrorHandler = (
     Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -57,3 +57,15 @@ def note_handler(
 def name_of(handler: object) -> str:
     name = getattr(handler, "__name__", None)
     return name if isinstance(name, str) else repr(handler)
+
+
+def type_name(kind: type[BaseException]) -> str:
+    """An exception type as it is written where it is used: `KeyError`, `web.HTTPNotFound`.
+
+    Others have their module in front, since several packages have a `ConnectionError`.
+    """
+    if kind.__module__ == "builtins":
+        return kind.__qualname__
+    if getattr(web, kind.__name__, None) is kind:
+        return f"web.{kind.__name__}"
+    return f"{kind.__module__}.{kind.__qualname__}"

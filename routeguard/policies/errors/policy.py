@@ -24,6 +24,7 @@ from routeguard.policies.errors.handlers import (
     exception_types,
     name_of,
     note_handler,
+    type_name,
 )
 from routeguard.policies.errors.serving import BoundErrors
 from routeguard.policies.errors.unfinished import end_unfinished
@@ -131,10 +132,12 @@ class errors(Policy):
     def __repr__(self) -> str:
         given = [] if self.handler is default_error_handler else [name_of(self.handler)]
         if self.on:
-            pairs = (f"{t.__name__}: {o if isinstance(o, int) else name_of(o)}" for t, o in self.on)
+            pairs = (
+                f"{type_name(t)}: {o if isinstance(o, int) else name_of(o)}" for t, o in self.on
+            )
             given.append(f"on={{{', '.join(pairs)}}}")
         if self.ignore:
-            given.append(f"ignore=({', '.join(one.__name__ for one in self.ignore)})")
+            given.append(f"ignore=({', '.join(map(type_name, self.ignore))})")
         return f"errors({', '.join(given)})"
 
     def bind(self, place: Place) -> BoundErrors:

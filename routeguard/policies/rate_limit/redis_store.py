@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from hashlib import sha1
 from importlib.resources import files
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -166,7 +165,16 @@ class RedisStore:
 
     def _is_late(self, asked: _Asked) -> None:
         if not asked.future.done():
+            asked.answer(None)
             self._fall(f"no answer within {STORE_TIMEOUT:g} s", asked.tag)
+
+    def _rise(self) -> None:
+        """From here on the store is asked."""
+        if self._closing:
+            return
+        if self.state == "away":
+            logger.warning("the store %s is back", self._place.shown)
+        self.state = "connected"
 
     def _fall(self, reason: str, tag: bytes | None = None) -> None:
         """From here on the store is away, until a probe has been answered."""
@@ -183,6 +191,7 @@ class RedisStore:
     def _give_up(self) -> None:
         self.state = "away"
         waiting = [*self._in_flight, *self._asked]
+        self._in_flight = ()
         self._asked.clear()
         for asked in waiting:
             asked.answer(None)
@@ -190,21 +199,18 @@ class RedisStore:
     async def _own(self) -> None:
         """Connects, serves requests, and connects again, until the store is closed."""
         while not self._closing:
-            client = self._place.connect(STORE_TIMEOUT)
             try:
-                await self._probe(client)
-                if self.state == "away" and not self._closing:
-                    logger.warning("the store %s is back", self._place.shown)
-                if not self._closing:
-                    self.state = "connected"
-                await self._serve(client)
+                connection = self._place.connect(STORE_TIMEOUT)
+                try:
+                    await self._probe(connection.client)
+                    self._rise()
+                    await self._serve(connection.client)
+                finally:
+                    await connection.close()
             except _FailedError as failed:
                 self._fall(failed.reason, failed.tag)
             except Exception as error:  # redis-py raises what it likes, on whatever a server says
                 self._fall(_reason(error))
-            finally:
-                with suppress(Exception):
-                    await client.aclose()
             if self.state == "away" and not self._closing:
                 await asyncio.sleep(PROBE_EVERY)
 
@@ -226,12 +232,8 @@ class RedisStore:
             while self._asked and len(batch) < LARGEST_BATCH:
                 batch.append(self._asked.popleft())
             self._in_flight = batch
-            try:
-                await _send(client, batch)
-            except _FailedError as failed:
-                self._fall(failed.reason, failed.tag)
-            finally:
-                self._in_flight = ()
+            await _send(client, batch)
+            self._in_flight = ()
 
     async def _is_alive(self, client: "Client") -> bool:
         try:
@@ -241,19 +243,42 @@ class RedisStore:
         return True
 
     async def _probe(self, client: "Client") -> None:
-        """Writes to the store, where the last failure was; a replica, or one that is full, fails.
+        """Writes to the store, everywhere; a replica fails, and a server that is full.
 
         Raises:
             Exception: it cannot be reached, cannot be written to, or answers too slowly.
         """
-        arguments = (1, self._tag + b"probe", PROBE_RATE.limit, PROBE_RATE.window * 1_000_000, 0)
-        for attempt in ("connects", "measures"):
-            began = self._loop.time()
-            asked = _Asked(self._loop.create_future(), self._tag, arguments)
-            await _send(client, [asked])
-            took = self._loop.time() - began
-            if attempt == "measures" and took > QUICK:
-                raise _FailedError(f"it answers in {took:.2f} s only", self._tag)
+        await self._write(client, [self._tag])  # this connects
+        began = self._loop.time()
+        await self._write(client, [self._tag, *_tags(client)])
+        took = self._loop.time() - began
+        if took > QUICK:
+            raise _FailedError(f"it answers in {took:.2f} s only", self._tag)
+
+    async def _write(self, client: "Client", tags: Sequence[bytes]) -> None:
+        rate = (PROBE_RATE.limit, PROBE_RATE.window * 1_000_000, 0)
+        batch = [
+            _Asked(self._loop.create_future(), tag, (1, tag + b"probe", *rate)) for tag in tags
+        ]
+        await _send(client, batch)
+
+
+def _tags(client: "Client") -> list[bytes]:
+    """What leads to each server of a cluster; nothing, where there is only one server."""
+    from redis.asyncio import RedisCluster  # an extra brings it
+
+    if not isinstance(client, RedisCluster):
+        return []
+    servers = len(client.get_primaries())
+    tags: dict[str, bytes] = {}
+    for number in range(100 * servers):
+        tag = f"routeguard:{{probe {number}}}:"
+        node = client.get_node_from_key(tag)
+        if node is not None:
+            tags.setdefault(node.name, tag.encode())
+        if len(tags) == servers:
+            break
+    return list(tags.values())
 
 
 class _FailedError(Exception):

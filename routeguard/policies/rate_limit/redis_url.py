@@ -1,6 +1,7 @@
 """Where a Redis store is: what users write, as the clients of redis-py take it."""
 
 import importlib.util
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -51,7 +52,7 @@ class RedisPlace:
         place = rest.partition("?")[0]
         return f"{scheme}://{place.rpartition('@')[2]}"
 
-    def connect(self, timeout: float) -> "Redis | RedisCluster":
+    def connect(self, timeout: float) -> "Connection":
         """A client that keeps one connection (for each node, in a cluster); not connected yet.
 
         Args:
@@ -73,18 +74,36 @@ class RedisPlace:
         }
         kind = parts.scheme.partition("+")[2]
         if not kind:
-            return Redis.from_url(self.url, single_connection_client=True, **options)
+            return Connection(Redis.from_url(self.url, single_connection_client=True, **options))
         hosts = _hosts(parts, SENTINEL_PORT if kind == "sentinel" else PORT)
         options |= _credentials(parts)
         if parts.scheme.startswith("rediss"):
             options["ssl"] = True
         if kind == "cluster":
             nodes = [ClusterNode(host, port) for host, port in hosts]
-            return RedisCluster(startup_nodes=nodes, max_connections=1, **options)
+            return Connection(RedisCluster(startup_nodes=nodes, max_connections=1, **options))
         service, database = _service(parts)
         sentinels: Any = Sentinel(hosts, db=database, **options)  # type: ignore[no-untyped-call]
-        found: Redis = sentinels.master_for(service)
-        return found
+        return Connection(sentinels.master_for(service), tuple(sentinels.sentinels))
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A client, and what it connects to besides.
+
+    Attributes:
+        client: what is asked.
+        sentinels: clients of the sentinels that know where the server is.
+    """
+
+    client: "Redis | RedisCluster"
+    sentinels: "tuple[Redis, ...]" = ()
+
+    async def close(self) -> None:
+        """Closes all connections, whatever state they are in."""
+        for one in (self.client, *self.sentinels):
+            with suppress(Exception):
+                await one.aclose()
 
 
 def read_store(store: object, faults: Faults) -> RedisPlace | None:

@@ -78,7 +78,7 @@ class BoundRateLimit(Bound):
             def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
                 noted = state.noted(self)
                 if isinstance(noted, _PutOff):
-                    state.note(self, ())
+                    state.note(self, None)  # asked once, however often others call inwards
                     return self._count(request, state, noted.found, inner)
                 return inner(request, state)
 
@@ -114,23 +114,21 @@ class BoundRateLimit(Bound):
     ) -> web.StreamResponse:
         key = read_key(await found if isawaitable(found) else found)
         if key is not None:
-            verdict = await self._ask(key)
-            if verdict is not None:
-                wait, counts = verdict
-                state.note(self, counts)
-                if wait:
-                    self._refuse(request, key, wait)
+            wait, counts = await self._ask(key)
+            state.note(self, counts)
+            if wait:
+                self._refuse(request, key, wait)
         return await inner(request, state)
 
-    async def _ask(self, key: str) -> Verdict | None:
-        """The verdict on a request; `None` where nothing counts it."""
+    async def _ask(self, key: str) -> Verdict:
+        """The verdict on a request; without counts where nothing counts it."""
         if self._store is not None:
             future = self._store.ask(self._question, key)
             verdict = None if future is None else await future
             if verdict is not None:
                 return verdict
             if self._policy.on_failure == "allow":
-                return None
+                return 0.0, ()
             if self._policy.on_failure == "refuse":
                 return PROBE_EVERY, ()
         return self._windows.hit(key, self._loop.time())
@@ -152,7 +150,7 @@ class BoundRateLimit(Bound):
                 quoted(key),
                 place,
             )
-        refusal = RateLimited(wait, policy.name or str(place))
+        refusal = RateLimited(wait, policy.name or place.text)
         action: Action = "would refuse" if policy.report_only else "refused"
         place.tell(request, "rate_limit", action, status=refusal.status, error=refusal)
         if not policy.report_only:

@@ -8,7 +8,7 @@ from routeguard.policies.rate_limit.redis_url import RedisPlace
 from routeguard.policy import Place
 from routeguard.running.application import Running, Service
 
-__all__ = ["Stores", "store_state"]
+__all__ = ["Stores"]
 
 
 class Stores(Service):
@@ -37,11 +37,12 @@ class Stores(Service):
                     f"{place}: name them differently"
                 )
             return name
-        # Two decorators of functions of one name, say: told apart in the order of the routes.
-        known, number = place.text, 1
+        text = f"{place} of {place.handler}" if place.handler else place.text
+        # Two decorators of one handler, say: told apart in the order in which they are found.
+        known, number = text, 1
         while known in self._known:
             number += 1
-            known = f"{place.text} ({number})"
+            known = f"{text} ({number})"
         self._known[known] = place
         return known
 
@@ -60,8 +61,3 @@ class Stores(Service):
 
     async def stop(self) -> None:
         await asyncio.gather(*(store.stop() for store in self._stores.values()))
-
-
-def store_state(running: Running, place: RedisPlace) -> StoreState | None:
-    """How it is with the connection to a store, in one run of an application."""
-    return running.service(Stores).state_at(place)

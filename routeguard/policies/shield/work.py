@@ -38,7 +38,17 @@ whoever watches tasks, and every 404 is an exception.
 class _Job:
     """One piece of shielded work."""
 
-    __slots__ = ("context", "given_up", "place", "request", "started", "state", "task", "waiter")
+    __slots__ = (
+        "context",
+        "given_up",
+        "ignored",
+        "place",
+        "request",
+        "started",
+        "state",
+        "task",
+        "waiter",
+    )
 
     def __init__(
         self,
@@ -55,6 +65,8 @@ class _Job:
         self.started = started
         self.given_up: float | None = None
         """When it was cancelled at shutdown, by the loop's clock."""
+        self.ignored = False
+        """Whether it is known to have ignored that."""
         self.waiter: asyncio.Future[None] | None = waiter
         """What the request's own task waits for; `None` once it has stopped waiting."""
         self.task: asyncio.Task[Outcome] | None = None
@@ -80,10 +92,11 @@ class ShieldedWork(Service):
     def __init__(self, running: Running) -> None:
         super().__init__(running)
         self._jobs: dict[asyncio.Task[Outcome], _Job] = {}
+        self._count = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return self._count
 
     async def run(
         self, request: web.Request, inner: Run, state: State, limit: Bounds | None, place: Place
@@ -102,6 +115,7 @@ class ShieldedWork(Service):
             if limit is None
             else _bounded(request, inner, state, limit)
         )
+        self._count += 1  # before the task exists: an eager one runs the handler at once
         task = job.task = loop.create_task(work, context=job.context)
         self._jobs[task] = job
         task.add_done_callback(self._finished)
@@ -141,6 +155,9 @@ class ShieldedWork(Service):
 
     def _finished(self, task: "asyncio.Task[Outcome]") -> None:
         job = self._jobs.pop(task)
+        self._count -= 1
+        if task.cancelled() and job.given_up is None and self.running.shutting_down:
+            _name(job)  # as by a second signal: whoever runs the application ends all tasks
         waiter = job.waiter
         if waiter is None:
             close_files(job.request)
@@ -179,7 +196,9 @@ class ShieldedWork(Service):
                 latest = max(job.given_up or 0.0 for job in self._jobs.values())
                 await asyncio.wait(list(self._jobs), timeout=latest + CANCEL_GRACE - loop.time())
             for job in self._jobs.values():
-                logger.error("shielded %s ignored its cancellation", job)
+                if not job.ignored:
+                    job.ignored = True
+                    logger.error("shielded %s ignored its cancellation", job)
 
     async def stop(self) -> None:
         if self._timer is not None:
@@ -191,9 +210,7 @@ class ShieldedWork(Service):
         for job in self._jobs.values():
             if job.given_up is None and job.task is not None:
                 job.given_up = now
-                age = now - job.started
-                logger.error("shielded %s given up at shutdown after %.1f s", job, age)
-                job.context.run(job.tell, "given up", seconds=age)
+                _name(job)
                 job.task.cancel()
                 forget_cancelled_drain(job.request)
 
@@ -227,7 +244,6 @@ async def _work(request: web.Request, inner: Run, state: State) -> Outcome:
 
 async def _bounded(request: web.Request, inner: Run, state: State, bounds: Bounds) -> Outcome:
     limit = Deadline(bounds, asyncio.current_task(), request=request)
-    state.watch(limit)
     for clock in bounds.running:
         clock.add(limit)
     try:
@@ -237,15 +253,22 @@ async def _bounded(request: web.Request, inner: Run, state: State, bounds: Bound
             for clock in bounds.running:
                 clock.discard(limit)
             limit.undo()
-            state.unwatch(limit)
     except asyncio.CancelledError as error:
         if not limit.timed_out:
             raise
-        timeout = limit.timeout()
+        told = state.detached_from is None and can_be_answered(request, state.response)
+        timeout = limit.timeout(request, answerable=told)
         timeout.__cause__ = error
         return None, timeout
     except BaseException as error:
         return None, error
+
+
+def _name(job: _Job) -> None:
+    """Names work that shutdown gives up."""
+    age = asyncio.get_running_loop().time() - job.started
+    logger.error("shielded %s given up at shutdown after %.1f s", job, age)
+    job.context.run(job.tell, "given up", seconds=age)
 
 
 def _bring_out(context: contextvars.Context) -> None:

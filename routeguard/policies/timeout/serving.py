@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 
+from routeguard.body_timeout import BodyTimeout
 from routeguard.policy import Bound, Place
 from routeguard.running.deadlines import Bounds, Deadline, HandlerTimeout
 from routeguard.running.started import GOING_AWAY, can_be_answered, cut_off
@@ -52,17 +53,17 @@ class BoundTimeout(Bound):
 
 async def expired(
     request: web.Request, deadline: Deadline, begun: web.StreamResponse | None, place: Place
-) -> HandlerTimeout:
+) -> HandlerTimeout | BodyTimeout:
     """The error for a bound that was passed; a response that has begun is cut off."""
-    is_answered = can_be_answered(request, begun)
-    if not is_answered:
+    answerable = can_be_answered(request, begun)
+    if not answerable:
         await cut_off(request, begun, GOING_AWAY)
-    timeout = deadline.timeout()
+    timeout = deadline.timeout(request, answerable=answerable)
     place.tell(
         request,
         "timeout",
         "expired",
-        status=timeout.status if is_answered else None,
+        status=timeout.status if answerable else None,
         error=timeout,
         seconds=timeout.seconds,
         bound=timeout.bound,

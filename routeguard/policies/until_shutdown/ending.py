@@ -6,7 +6,11 @@ from typing import TypeAlias
 
 from aiohttp import web
 
-from routeguard.internals.connection import forget_cancelled_drain, reset
+from routeguard.internals.connection import (
+    forget_cancelled_drain,
+    is_waiting_for_message,
+    reset,
+)
 from routeguard.quoting import quoted
 from routeguard.running.application import Running, Service
 from routeguard.running.started import GOING_AWAY, cut_off
@@ -16,9 +20,6 @@ __all__ = ["Endings", "Group", "OpenResponse"]
 
 ENDING_GRACE = 1.0
 """Seconds for the `finally` blocks of a handler that was cancelled, and for its last chunk."""
-
-TURNS = 8
-"""Turns of the event loop within which a WebSocket is closed whose handler waits for a message."""
 
 EVENT_STREAM = "text/event-stream"
 
@@ -33,10 +34,11 @@ class OpenResponse:
     __slots__ = (
         "_cancelled",
         "_cancelling",
-        "_ending_since",
         "_group",
+        "_is_told",
         "_request",
         "_state",
+        "ends_by",
         "response",
         "task",
     )
@@ -48,7 +50,9 @@ class OpenResponse:
         self.task = task
         self._cancelling = task.cancelling()
         self._cancelled = False
-        self._ending_since: float | None = None
+        self.ends_by: float | None = None
+        """When its handler must have ended, by the loop's clock; `None` before the shutdown."""
+        self._is_told = False
         self.response: web.StreamResponse | None = None
         """The stream or WebSocket that has started, if one has."""
 
@@ -85,9 +89,8 @@ class OpenResponse:
         request = self._request
         headers_sent = request.writer.output_size > 0
         if headers_sent and self._is_whole(begun):
-            assert self._ending_since is not None
             try:
-                async with asyncio.timeout_at(self._ending_since + ENDING_GRACE):
+                async with asyncio.timeout_at(self.ends_by):
                     await begun.write_eof()
             except TimeoutError:
                 forget_cancelled_drain(request)
@@ -110,7 +113,7 @@ class OpenResponse:
     @property
     def is_ending(self) -> bool:
         """Whether the shutdown has begun to end the response."""
-        return self._ending_since is not None
+        return self.ends_by is not None
 
     def begin_ending(self) -> None:
         """Ends a response that has started; nothing for one that has not, or has ended."""
@@ -120,49 +123,56 @@ class OpenResponse:
         if response.body_length > 0:
             return  # it has ended by itself, and its handler does something else
         loop = self._group.loop
-        self._ending_since = loop.time()
-        loop.call_later(ENDING_GRACE, self._insist)
+        self._must_end_soon()
         if isinstance(response, web.WebSocketResponse) and response.prepared:
+            # A handler that waits for a message is told by it; for anything else it is cancelled.
+            self._is_told = is_waiting_for_message(response)
             self._group.keep(loop.create_task(self._close(response)))
+            if not self._is_told:
+                self._cancel()
         else:
             if not self._is_whole(response):
                 _never_whole(response)
             self._cancel()
 
     def _cancel(self) -> None:
-        if self in self._group.open and not self._cancelled:
+        """Cancels the handler, unless somebody has: its `finally` blocks may be running."""
+        if self in self._group.open and not self._is_cancelled:
             self._cancelled = True
             self.task.cancel()
             # For what the handler writes in its finally blocks.
             forget_cancelled_drain(self._request)
 
+    @property
+    def _is_cancelled(self) -> bool:
+        return self.task.cancelling() > self._cancelling
+
     async def _close(self, socket: web.WebSocketResponse) -> None:
         """Closes a WebSocket, without waiting for the client's close frame.
 
-        aiohttp throws all input away by now, and would wait in vain. A handler that waits for a
-        message is told within a few turns of the loop; one that waits for something else is
-        cancelled.
+        aiohttp throws all input away by now, and would wait in vain.
         """
-        closing = asyncio.ensure_future(socket.close(code=GOING_AWAY))
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
-            if closing.done():
-                break
-        else:
-            self._cancel()
-            closing.cancel()
-        await asyncio.wait([closing])
+        try:
+            async with asyncio.timeout(ENDING_GRACE if self._is_told else 0):
+                await socket.close(code=GOING_AWAY)
+        except TimeoutError:
+            forget_cancelled_drain(self._request)
+
+    def _must_end_soon(self) -> None:
+        loop = self._group.loop
+        self.ends_by = loop.time() + ENDING_GRACE
+        loop.call_at(self.ends_by, self._insist)
 
     def _insist(self) -> None:
         """Has waited long enough for the handler: it must end now."""
         if self not in self._group.open:
             return
-        if self._cancelled:
+        if self._is_cancelled:
             logger.error("%s ignored its cancellation at shutdown", self)
             reset(self._request.transport)
         else:  # a WebSocket's handler that was told by its last message
+            self._must_end_soon()
             self._cancel()
-            self._group.loop.call_later(ENDING_GRACE, self._insist)
 
 
 class Group:
@@ -227,11 +237,12 @@ class Endings(Service):
         for group in self._groups:
             group.end()
         loop = asyncio.get_running_loop()
-        patience = loop.time() + ENDING_GRACE
-        while ending := [one.task for group in self._groups for one in group.open if one.is_ending]:
-            if (left := patience - loop.time()) <= 0:
-                break
-            await asyncio.wait(ending, timeout=left)
+        while True:
+            ending = [one for group in self._groups for one in group.open if one.is_ending]
+            left = max((one.ends_by or 0.0 for one in ending), default=0.0) - loop.time()
+            if left <= 0:
+                return
+            await asyncio.wait([one.task for one in ending], timeout=left)
 
 
 def _never_whole(response: web.StreamResponse) -> None:

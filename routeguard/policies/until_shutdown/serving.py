@@ -37,9 +37,14 @@ class BoundUntilShutdown(Bound):
                 if not one.take_back() or one.response is None:
                     raise
                 return await one.end(one.response)
-            except BaseException:
+            except BaseException as error:
                 one.take_back()
-                raise
+                if one.response is None or not (
+                    one.is_ending and isinstance(error, ConnectionError)
+                ):
+                    raise
+                # It wanted to send on what was closed here, or its client has left meanwhile.
+                return await one.end(one.response)
             finally:
                 group.open.discard(one)
                 state.unwatch(one)

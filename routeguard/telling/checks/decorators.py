@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from routeguard.finding import Finding, few
-from routeguard.policies.exempt import exempt
+from routeguard.policies.exempt import kinds_of
 from routeguard.policy import (
     VIEW_ATTRIBUTE,
     Policy,
     kind_name,
-    kind_of,
     misuse,
     policies_of,
 )
@@ -80,8 +79,7 @@ def _pairs(handler: object, method: str) -> Iterator[tuple[Policy, Policy]]:
 
 
 def _kinds(policy: Policy) -> list[type[Policy]]:
-    kinds = policy.kinds if isinstance(policy, exempt) else {kind_of(type(policy))}
-    return sorted((kind for kind in kinds if not kind.adds_up), key=kind_name)
+    return sorted((kind for kind in kinds_of(policy) if not kind.adds_up), key=kind_name)
 
 
 def stated_above_routes(walk: Walk) -> Iterator[Finding]:

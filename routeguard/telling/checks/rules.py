@@ -7,8 +7,8 @@ from yarl import URL
 
 from routeguard.configuration import ConfigError, shown
 from routeguard.finding import Finding, few
-from routeguard.policies.exempt import exempt
-from routeguard.policy import Policy, kind_name, kind_of
+from routeguard.policies.exempt import kinds_of
+from routeguard.policy import Policy, kind_name
 from routeguard.routes.dry_run import resolve_now
 from routeguard.routes.extents import covers, extent_of, overlap
 from routeguard.routes.names import names_of, text_of
@@ -102,7 +102,7 @@ def rules_shadowed(walk: Walk) -> Iterator[Finding]:
 
 def _shadowed(scope: Scope, position: int, dead: dict[type[Policy], int]) -> Finding:
     rule = scope.rules.rules[position]
-    never = [policy for policy in rule.policies if _kinds_of(policy) & dead.keys()]
+    never = [policy for policy in rule.policies if kinds_of(policy) & dead.keys()]
     first = min(dead.values())
     names = ", ".join(sorted(kind_name(kind) for kind in dead))
     part = "the rule" if len(never) == len(rule.policies) else ", ".join(map(repr, never))
@@ -150,8 +150,4 @@ def _names_at(scope: Scope, method: str, path: str) -> tuple[str, ...]:
 
 
 def _kinds(rule: Rule) -> set[type[Policy]]:
-    return {kind for policy in rule.policies for kind in _kinds_of(policy) if not kind.adds_up}
-
-
-def _kinds_of(policy: Policy) -> frozenset[type[Policy]]:
-    return policy.kinds if isinstance(policy, exempt) else frozenset({kind_of(type(policy))})
+    return {kind for policy in rule.policies for kind in kinds_of(policy) if not kind.adds_up}

@@ -2,7 +2,6 @@
 
 import functools
 import io
-import itertools
 import json
 import os
 import re
@@ -15,7 +14,7 @@ from typing import IO, Any
 
 import pytest
 
-from routeguard.__main__ import main
+from routeguard.cli.main import main
 
 ROOT = Path(__file__).parents[3]
 TOUR = "examples.tour.api:make_api"
@@ -74,10 +73,21 @@ def here(*arguments: str, columns: int = 100) -> str:
 
 
 def rows(text: str) -> dict[str, str]:
-    """The lines of a table by method and path, each with the line of places below it."""
-    lines = text.splitlines()
-    found = {}
-    for line, below in itertools.pairwise(lines):
+    """The lines for each route by method and path: its own, and those below it."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines():
         if start := re.match(r"([A-Z*,]+) +(/\S*)", line):
-            found[f"{start[1]} {start[2]}"] = f"{line}\n{below}"
+            name = f"{start[1]} {start[2]}"
+            found[name] = line
+        elif name and line.startswith(" "):
+            found[name] += f"\n{line}"
+        else:
+            name = ""
     return found
+
+
+def stated(row: str) -> list[tuple[str, str]]:
+    """What the lines below a route say, each with its place, where they are wide enough."""
+    pairs = [re.split(r"  +", line.strip()) for line in row.splitlines()[1:]]
+    return [(one[0], one[1] if len(one) > 1 else "") for one in pairs]

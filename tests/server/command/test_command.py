@@ -6,35 +6,64 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.command.commandline import SHOP, TOUR, answer, data, here, rows, run
+from tests.server.command.commandline import (
+    SHOP,
+    TOUR,
+    answer,
+    data,
+    here,
+    rows,
+    run,
+    stated,
+)
 
 # --- routes ---------------------------------------------------------------------------------------
 
 
-def test_routes_of_the_tour() -> None:
-    table = answer("routes", TOUR)
+def test_routes_of_the_tour_states_fallbacks_once_and_for_each_route_what_is_nearer() -> None:
+    text = answer("routes", TOUR)
 
-    by_route = rows(table)
+    assert text.splitlines()[:6] == [
+        "fallbacks",
+        "  https()",
+        "  cors(['http://127.0.0.1:*', 'http://localhost:*'])",
+        "  errors(problem_details)",
+        "  timeout(1.5)",
+        "",
+    ]
+    own = "cors(['http://127.0.0.1:*', 'http://localhost:*'])"
+    by_route = rows(text)
     assert len(by_route) == 15
-    report = by_route["GET /reports/{period}"]
-    assert re.search(r" 0\.5 ", report) and "decorator" in report.splitlines()[1]
-    assert "tour.api.report" in report
-    assert re.search(r" yes$", by_route["POST /payments"].splitlines()[0])
-    imports = by_route["POST /imports"]
-    assert re.search(r" None ", imports) and "rule 1" in imports
-    assert 'rule 1 "POST /imports"' in table.splitlines()  # the cell has no room for the pattern
-    assert table.splitlines()[-1] == "15 routes; none of them has use"
+    assert {name: stated(row) for name, row in by_route.items() if "\n" in row} == {
+        "GET /reports/{period}": [("timeout(0.5)", "decorator")],
+        "POST /payments": [("shield", "decorator")],
+        "PUT /stock/{item}": [
+            (f"{own[:-1]}, expose_headers=['X-Pieces'], max_age=0)", "decorator"),
+        ],
+        "PUT /ledger/{entry}": [("cors(['https://books.example.com'])", "decorator")],
+        "GET /v1/orders/{number}": [("errors()", "decorator")],
+        "POST /imports": [("timeout(None)", 'rule 1 "POST /imports"')],
+        "POST /account/close": [("csrf()", "decorator")],
+    }
+    assert by_route["GET /orders"].endswith(" examples.tour.api.orders")
+    assert text.count("problem_details") == 1
+    assert text.splitlines()[-1].startswith("15 routes; none of them has ")
+    assert text.splitlines()[-1].endswith("use")
 
 
 @pytest.mark.parametrize("target", [TOUR, SHOP])
-def test_routes_fits_a_hundred_columns_without_colour_where_it_is_piped(target: str) -> None:
-    table = answer("routes", target)
+def test_a_pipe_gets_everything_without_colour(target: str) -> None:
+    text = answer("routes", target)
 
-    assert table.splitlines()[0].split()[:2] == ["METHOD", "PATH"]
-    assert max(map(len, table.splitlines())) <= 100
-    assert "\x1b" not in table
-    assert "…" in table
-    assert not re.search(r" $", table, re.MULTILINE)
+    assert "\x1b" not in text
+    assert "…" not in text
+    assert not re.search(r" $", text, re.MULTILINE)
+    told = data("routes", target)
+    for route in told["routes"]:
+        for policy in (one for kind in route["policies"].values() for one in kind["applies"]):
+            assert policy in text
+    for name, row in rows(text).items():
+        assert len(row.splitlines()) - 1 == len(stated(row)), name
 
 
 def test_routes_shows_every_route_of_the_shop_under_its_application() -> None:
@@ -43,51 +72,67 @@ def test_routes_shows_every_route_of_the_shop_under_its_application() -> None:
     starts = [i for i, line in enumerate(lines) if re.match(r"([A-Z*]+) +/", line)]
     assert len(starts) == 40
     assert lines[-1] == "40 routes"
-    admin = next(i for i, line in enumerate(lines) if re.fullmatch(r" {7}/admin", line))
-    users = next(i for i, line in enumerate(lines) if re.fullmatch(r" {9}/users", line))
-    domain = lines.index("       host help.example.com")
+    admin, users, domain = map(lines.index, ("/admin", "/admin/users", "host help.example.com"))
     assert admin < users < domain
-    indents = {
-        i: len(re.match(r"[A-Z*]+ +", lines[i])[0])  # type: ignore[index]
-        for i in starts
-    }
-    assert {indents[i] for i in starts if i < admin} == {7}
-    assert {indents[i] for i in starts if admin < i < users} == {9}
-    assert {indents[i] for i in starts if users < i < domain} == {11}
-    assert {indents[i] for i in starts if i > domain} == {9}
+    assert lines[admin : admin + 4] == ["/admin", "fallbacks", "  csrf()", "  timeout(60)"]
+    assert all("/admin/" not in lines[i] for i in starts if i < admin or i > domain)
+    assert all(" /admin/" in lines[i] for i in starts if admin < i < users)
+    assert all(" /admin/users" in lines[i] for i in starts if users < i < domain)
 
 
 def test_routes_tells_what_applies_to_each_method_of_a_view() -> None:
     get, post, delete = (
-        rows(here("routes", SHOP, "--path", "/api/cart", columns=200))[f"{method} /api/cart"]
+        stated(rows(answer("routes", SHOP))[f"{method} /api/cart"])
         for method in ("GET", "POST", "DELETE")
     )
-    assert "view method" in get and " 1 " in get
-    assert "view method" in post and " 30 " in post
-    assert "view method" not in delete and "view class" in delete
+    assert ("timeout(1)", "view method") in get
+    assert ("shield", "view method") in post
+    assert ("csrf()", "view class") in delete and "view method" not in dict(delete).values()
 
 
 def test_routes_says_where_a_route_is_split_by_a_rule() -> None:
-    lines = here("routes", SHOP, "--path", "/api/products").splitlines()
+    text = answer("routes", SHOP, "--path", "/api/products")
 
-    start = next(i for i, line in enumerate(lines) if re.match(r"GET +/api/products/{id}", line))
-    assert lines[start + 2].strip() == "split by rule 1"
-    assert 'rule 1 "/api/products/special"' in lines
-    assert any("see explain" in line for line in lines)
+    assert ("split by", 'rule 1 "/api/products/special"') in stated(
+        rows(text)["GET /api/products/{id}"]
+    )
+    assert "see explain" in text
 
 
-def test_only_and_path_narrow_the_table() -> None:
-    table = answer("routes", SHOP, "--only", "cors,timeout", "--path", "/api/products")
+def test_all_shows_for_each_route_all_that_applies_to_it() -> None:
+    text = answer("routes", SHOP, "--all")
 
-    assert table.split("\n")[0].split() == ["METHOD", "PATH", "CORS", "TIMEOUT"]
-    assert list(rows(table)) == [
-        "GET /api/products",
-        "GET /api/products/{id}",
-        "POST /api/products",
-        "DELETE /api/products/{id}",
+    assert "fallbacks" not in text
+    by_route = rows(text)
+    assert stated(by_route["GET /about"]) == [
+        ("https(hsts='max-age=31536000')", "fallback"),
+        ("errors(problem_details)", "fallback"),
+        ("timeout(30)", "fallback"),
     ]
-    assert 'rule 3 "/api/*"' in rows(table)["POST /api/products"]
-    assert "exempt" in rows(table)["DELETE /api/products/{id}"]
+    assert stated(by_route["POST /admin/orders"])[2:] == [
+        ("csrf()", "fallback of /admin"),
+        ("timeout(60)", "fallback of /admin"),
+        ("shield", 'rule 2 "POST /orders" of /admin'),
+    ]
+
+
+def test_only_and_path_narrow_what_is_shown() -> None:
+    text = answer("routes", SHOP, "--only", "cors,timeout", "--path", "/api/products")
+
+    told = {name: stated(row) for name, row in rows(text).items()}
+    wide = ("cors(['https://*.example.com'], max_age=600)", 'rule 3 "/api/*"')
+    split = ("split by", 'rule 1 "/api/products/special"')
+    partners = "cors(['https://app.example.com', 'https://*.partners.example.com'])"
+    assert told == {
+        "GET /api/products": [(partners, "decorator"), ("timeout(30)", "fallback")],
+        "GET /api/products/{id}": [split, wide, ("timeout(2)", "decorator")],
+        "POST /api/products": [wide, ("timeout(30)", "fallback")],
+        "DELETE /api/products/{id}": [
+            split,
+            ("exempt(cors)", "decorator"),
+            ("timeout(30)", "fallback"),
+        ],
+    }
 
 
 def test_a_path_is_narrowed_by_whole_segments() -> None:
@@ -96,27 +141,41 @@ def test_a_path_is_narrowed_by_whole_segments() -> None:
     callbacks = {"POST /callback", "POST /callback/later"}
     assert set(rows(here("routes", SHOP, "--path", "/callback/*"))) == callbacks
     assert set(rows(here("routes", SHOP, "--path", "callback"))) == callbacks
-    assert here("routes", SHOP, "--path", "/") == answer("routes", SHOP)
+    assert rows(here("routes", SHOP, "--path", "/")).keys() == rows(answer("routes", SHOP)).keys()
     users = json.loads(here("routes", SHOP, "--path", "/admin/users/", "--json"))
     assert len(users["routes"]) == 6
 
 
-@pytest.mark.parametrize(("columns", "cut"), [(20, True), (40, True), (80, False), (400, False)])
-def test_routes_fits_other_terminals(columns: int, cut: bool) -> None:
+@pytest.mark.parametrize("columns", [20, 40, 60, 80, 100, 400])
+def test_a_terminal_gets_lines_that_fit_and_nothing_is_cut(columns: int) -> None:
     text = here("routes", SHOP, columns=columns)
 
     assert max(map(len, text.splitlines())) <= columns
-    assert ("…" in text) is cut
-    if columns <= 80:  # too narrow for a table: one policy a line
-        assert re.search(r"^  timeout  \S.*$", text, re.MULTILINE)
-    if columns == 40:  # of what is too long the place is kept
-        assert re.search(r"^  cors     .{8,}…  decorator$", text, re.MULTILINE)
+    assert "…" not in text
+    whole = re.sub(r"\s", "", answer("routes", SHOP))
+    assert re.sub(r"\s", "", text) == whole
+
+
+@pytest.mark.parametrize("columns", [20, 50, 100])
+def test_explain_fits_a_terminal_and_nothing_is_cut(columns: int) -> None:
+    question = ("explain", SHOP, "DELETE", "/api/products/7", "--origin", "https://a.example.com")
+    text = here(*question, columns=columns)
+
+    assert max(map(len, text.splitlines())) <= columns
+    assert re.sub(r"\s", "", text) == re.sub(r"\s", "", answer(*question))
 
 
 def test_routes_as_data() -> None:
     told = data("routes", SHOP)
 
-    assert told["kinds"] == "https cors errors csrf audited timeout shield use".split()
+    kinds = "https cors errors csrf audited timeout shield use".split()
+    assert [kind for kind in told["kinds"] if kind in kinds] == kinds
+    root, admin = told["applications"]
+    assert root["mounts"] == [] and list(root["fallbacks"]) == ["https", "errors", "timeout"]
+    assert admin == {
+        "mounts": ["/admin"],
+        "fallbacks": {"csrf": ["csrf()"], "timeout": ["timeout(60)"]},
+    }
     assert len(told["routes"]) == 40
     routes = {(",".join(one["methods"]), one["path"]): one for one in told["routes"]}
     product = routes["GET,HEAD", "/api/products/{id}"]

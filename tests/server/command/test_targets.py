@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 
 import routeguard
-from routeguard.__main__ import main
 from routeguard.cli.loading import load_application
+from routeguard.cli.main import main
 from tests.server.command.commandline import SHOP, TOUR, data, environment, run
 
 MODULE = """

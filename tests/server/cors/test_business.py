@@ -141,7 +141,7 @@ async def test_a_preflight_behind_a_tls_proxy(aiohttp_client: AiohttpClient) -> 
     async with client.options("/", headers=fields) as response:
         assert response.status == 204
         assert access_control(response)["access-control-allow-origin"] == A
-        assert vary(response) == {"origin", *VARY}
+        assert vary(response) == {"origin", "x-forwarded-proto", *VARY}
 
 
 # --- debug mode -----------------------------------------------------------------------------------

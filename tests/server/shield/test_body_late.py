@@ -2,12 +2,14 @@
 
 import asyncio
 import gzip
+from contextlib import suppress
 
 import pytest
 from aiohttp import web
 
 from routeguard import Policy, errors, rule, setup, shield, timeout
 from tests.support.bodies import Late
+from tests.support.messages import parse
 from tests.support.serving import serving, soon
 
 COMPRESSED = gzip.compress(bytes(5_000_000))
@@ -26,17 +28,12 @@ ARRIVING: dict[str, tuple[bytes, list[bytes]]] = {
 }
 
 
-@pytest.mark.parametrize("reads", [False, True], ids=["unread", "being read"])
 @pytest.mark.parametrize("policies", [[], [shield]], ids=str)
 @pytest.mark.parametrize("how", ARRIVING)
-async def test_a_504_while_the_body_still_arrives(
-    how: str, policies: list[Policy], reads: bool
-) -> None:
+async def test_a_504_while_the_body_still_arrives(how: str, policies: list[Policy]) -> None:
     """The rest of the body is taken for no request, and the next request has its own answer."""
     fields, parts = ARRIVING[how]
     late = Late(web.Request.read, rule("/", *policies, timeout(0.1)), errors())
-    if reads:
-        late.gate.set()
     async with serving(late.app) as server:
         client = await server.dial()
         client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\n" + fields + b"\r\n" + parts[0])
@@ -48,6 +45,26 @@ async def test_a_504_while_the_body_still_arrives(
         assert (await client.answer()).status == 504
         assert (await client.answer()).body == b"next"
         assert (await client.answer()).body == b"next"
+
+
+@pytest.mark.parametrize("policies", [[], [shield]], ids=str)
+@pytest.mark.parametrize("how", ARRIVING)
+async def test_a_408_while_the_body_still_arrives(how: str, policies: list[Policy]) -> None:
+    """The client was late, since the handler waited for it; the connection ends with the answer."""
+    fields, parts = ARRIVING[how]
+    late = Late(web.Request.read, rule("/", *policies, timeout(0.1)), errors())
+    late.gate.set()
+    async with serving(late.app) as server:
+        client = await server.dial()
+        client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\n" + fields + b"\r\n" + parts[0])
+        answer = await client.begun()
+        assert answer.status == 408
+        assert answer.headers["connection"] == "close"
+        for part in parts[1:]:
+            client.send(part)
+        client.get("/next")
+        assert (await client.rest()).status == 408
+        assert list(parse(client.received))[1:] == []
 
 
 async def test_an_upload_that_nobody_reads_is_not_buffered() -> None:
@@ -141,3 +158,52 @@ async def test_expecting_100_continue_works_under_a_shield() -> None:
         assert (await client.answer()).status == 100
         assert (await client.send(b"body").answer()).body == b"read"
     assert late.outcome == "body"
+
+
+async def test_after_a_504_a_body_that_drips_closes_the_connection() -> None:
+    """aiohttp lingers for the rest of a body: no longer, however it drips."""
+    begun = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.Response:
+        begun.set()
+        await asyncio.sleep(30)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", handler)
+    setup(app, shield, timeout(0.2), errors(), drain=0)
+    async with serving(app, lingering_time=1) as server:
+        client = await server.dial()
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nbegun")
+        await soon(begun)
+        assert (await client.answer()).status == 504
+
+        async def drip() -> None:
+            while True:
+                client.send(b".")
+                await asyncio.sleep(0.1)
+
+        dripping = asyncio.ensure_future(drip())
+        try:
+            async with asyncio.timeout(5):
+                with suppress(ConnectionResetError):
+                    assert await client.reader.read() == b""
+        finally:
+            dripping.cancel()
+
+
+async def test_after_a_504_the_rest_of_a_body_makes_way_for_the_next_request() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if request.method == "POST":
+            await asyncio.sleep(30)
+        return web.Response(text="next")
+
+    app = web.Application()
+    app.router.add_route("*", "/", handler)
+    setup(app, shield, timeout(0.2), errors(), drain=0)
+    async with serving(app) as server:
+        client = await server.dial()
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf;")
+        assert (await client.answer()).status == 504
+        client.send(b"whole").get("/")
+        assert (await client.answer()).body == b"next"

@@ -128,7 +128,7 @@ def test_the_connection_is_gone_soon_after_the_cut(
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("bound", ["total"])
+@pytest.mark.parametrize("bound", ["total", "limit"])
 def test_a_handler_cancelled_in_write_can_still_write_its_last_words(
     bound: str, loop: str, tmp_path: Path
 ) -> None:

@@ -1,0 +1,1 @@
+"""Shutting down under open responses and shielded work."""
