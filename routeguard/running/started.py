@@ -105,7 +105,9 @@ def pass_on(
     if isinstance(error, HandlerTimeout) and can_be_answered(request, begun):
         what = f"{quoted(request.method)} {quoted(request.path)}"
         logger.error("%s is answered with 504: %s", what, error, exc_info=error)
-        return web.Response(status=error.status, text="504: Gateway Timeout")
+        answer = web.Response(status=error.status, content_type="text/plain")
+        answer.force_close()
+        return answer
     if not isinstance(error, web.HTTPException) or not error.prepared or error is begun:
         raise error
     if request.writer.output_size > 0:
