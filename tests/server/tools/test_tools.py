@@ -2,14 +2,20 @@
 
 import importlib.util
 from collections.abc import Callable
+from importlib.metadata import version
 
 import pytest
+from packaging.version import Version
 
 from tests.server.tools.cases import ARRANGEMENTS, CASES, Case
 from tests.server.tools.table import FILE, found_by, table
 from tests.server.tools.tools import TOOLS
 
 NEEDS = {"Datadog": "ddtrace"}
+
+# Before, it named spans after the path that was asked for.
+NAMES_BY_ROUTE = Version("0.63b0")
+INSTRUMENTED = Version(version("opentelemetry-instrumentation-aiohttp-server"))
 
 # What a tool calls a request, from method, mount prefix, route and status.
 NAMES: dict[str, Callable[[Case, str], str]] = {
@@ -59,7 +65,8 @@ def test_every_answer_is_seen_once_with_its_status(tool: str) -> None:
             outermost = seen[-1]
             status = case.status if tool == "Datadog" else case.shown
             assert outermost["status"] == status, where
-            assert outermost["name"] == NAMES[tool](case, prefix), where
+            if tool != "OpenTelemetry" or INSTRUMENTED >= NAMES_BY_ROUTE:
+                assert outermost["name"] == NAMES[tool](case, prefix), where
             if tool == "OpenTelemetry":
                 assert outermost["more"] == ("ERROR" if case.status >= 500 else "UNSET"), where
             elif tool == "Sentry":
@@ -72,9 +79,16 @@ def test_every_answer_is_seen_once_with_its_status(tool: str) -> None:
 def test_the_table_of_the_documentation_is_what_was_seen() -> None:
     for tool in TOOLS:
         needed(tool)
-    assert FILE.read_text(encoding="utf-8") == table(list(TOOLS)), (
-        "run python -m tests.server.tools.table"
-    )
+    written, seen = columns(FILE.read_text(encoding="utf-8")), columns(table(list(TOOLS)))
+    if INSTRUMENTED < NAMES_BY_ROUTE:
+        del written["OpenTelemetry"], seen["OpenTelemetry"]
+    assert written == seen, "run python -m tests.server.tools.table"
+
+
+def columns(text: str) -> dict[str, list[str]]:
+    """A table's cells by its head."""
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    return {head: [row[at] for row in rows] for at, head in enumerate(rows[0])}
 
 
 def needed(tool: str) -> None:
