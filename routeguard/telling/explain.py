@@ -8,7 +8,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from routeguard.asking import Asked
+from routeguard.addresses import UNIX, read_address
+from routeguard.asking import Asked, Seen
 from routeguard.configuration import ConfigError, shown
 from routeguard.policy import Policy, kind_name, kind_of
 from routeguard.routes.dry_run import is_routed, resolve_now
@@ -98,9 +99,19 @@ class Explanation:
     rows: tuple[Row, ...]
 
     @property
+    def address(self) -> str:
+        """The client's address that the application would see."""
+        return self._told("address")
+
+    @property
     def scheme(self) -> str:
         """The scheme that the application would see."""
         return self._told("scheme")
+
+    @property
+    def host(self) -> str:
+        """The host that the application would see; empty where no proxy may say another one."""
+        return self._told("host")
 
     @property
     def cors(self) -> str:
@@ -155,6 +166,7 @@ def explain(
     origin: str | None = None,
     host: str | None = None,
     headers: Mapping[str, str] | None = None,
+    peer: str | None = None,
 ) -> Explanation:
     """What applies to a request, and why.
 
@@ -167,14 +179,17 @@ def explain(
         path: its path, percent-encoded as a client sends it; a query is allowed.
         origin: the `Origin` of the page that sends it. Default: none is sent.
         host: its `Host`, where domains are routed or csrf is to be asked. Default: none.
-        headers: further headers. Default: none.
+        headers: further headers, such as those that a proxy adds. Default: none.
+        peer: the address that the connection comes from, such as a proxy's, or `"unix"`.
+            Default: not said, so that what depends on it is told with its condition.
 
     Returns:
         A value that prints well.
 
     Raises:
-        ConfigError: no application in it was given to `setup`; the path is none.
+        ConfigError: no application in it was given to `setup`; the path, or the peer, is none.
     """
+    seen = _seen_from(peer)
     if not isinstance(path, str) or not path.startswith("/"):
         raise ConfigError(f"explain(path={shown(path)}): a path begins with /: write '/api/orders'")
     method = method.upper()
@@ -198,8 +213,20 @@ def explain(
         handler="" if error is not None else handler_name(match_info.handler),
         status=None if error is None else error.status,
         kinds=kinds,
-        rows=_rows(resolution, match_info, method, url, fields),
+        rows=_rows(resolution, match_info, method, url, fields, seen),
     )
+
+
+def _seen_from(peer: str | None) -> Seen:
+    """How a request from a peer is seen before any policy has seen it."""
+    if peer is None:
+        return Seen()
+    if peer == UNIX:
+        return Seen(peer=UNIX, remote="", scheme="http")
+    address = read_address(peer) if isinstance(peer, str) else None
+    if address is None:
+        raise ConfigError(f"explain(peer={shown(peer)}): no address: write '10.0.0.7', or 'unix'")
+    return Seen(peer=address, remote=str(address), scheme="http")
 
 
 def _rows(
@@ -208,6 +235,7 @@ def _rows(
     method: str,
     url: URL,
     headers: CIMultiDict[str],
+    seen: Seen,
 ) -> tuple[Row, ...]:
     """What the policies that apply tell of a request, those outside first; notes last."""
     origin = headers.get("Origin")
@@ -216,12 +244,14 @@ def _rows(
     for decision in resolution.decisions.values():
         for one in decision.winners:
             if one.policy.covers(method):  # each has a stand-in of its own to do with as it likes
-                request = cast(web.BaseRequest, StandIn(method, url, headers))
-                asked = Asked(request, method, origin, routed, one.place, dict(rows))
+                request = cast(web.BaseRequest, StandIn(method, url, headers, seen))
+                asked = Asked(request, method, origin, routed, one.place, dict(rows), seen)
                 rows += _told_by(one.policy, asked)
     told = {name for name, _ in rows}
     if "scheme" not in told:
         rows.insert(0, ("scheme", "that of the connection"))
+    if "address" not in told and seen.peer is not None:
+        rows.insert(0, ("address", seen.remote or "none, on a Unix socket"))
     if origin is not None:
         rows += [row for row in NO_CORS if row[0] not in told]
     return tuple(sorted(rows, key=lambda row: row[0] == "note"))

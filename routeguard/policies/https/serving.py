@@ -1,13 +1,14 @@
 """What `https` does to a request: sets its scheme, demands HTTPS, writes HSTS and `Vary`."""
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from aiohttp import web
 
 from routeguard.authorities import connection_scheme
 from routeguard.http import vary_by
 from routeguard.policy import Bound, Place
+from routeguard.running.events import Action
 from routeguard.running.proxies import proxied_of
 from routeguard.running.state import Run, State, StateMark, run_on_clone
 
@@ -20,11 +21,11 @@ __all__ = ["BoundHttps"]
 class BoundHttps(Bound):
     """One `https` in one run of the application."""
 
-    __slots__ = ("_place", "policy")
+    __slots__ = ("place", "policy")
 
     def __init__(self, policy: "https", place: Place) -> None:
         self.policy: https = policy
-        self._place = place
+        self.place: Place = place
 
     def link(self, inner: Run) -> Run:
         """The chain's link: what is inside sees the scheme that the client used."""
@@ -34,7 +35,7 @@ class BoundHttps(Bound):
         def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
             seen = request if proxied_of(state) is not None else policy.rescheme(request)
             if demands and not seen.secure:
-                self._demand(seen)
+                self._refuse(seen)
             if seen is request:
                 return inner(request, state)
             state.note(self, seen.scheme)
@@ -42,15 +43,11 @@ class BoundHttps(Bound):
 
         return run
 
-    def _demand(self, request: web.Request) -> None:
-        try:
-            self.policy.demand(request)
-        except web.HTTPRedirection as answer:
-            self._place.tell(request, "https", "redirected", status=answer.status)
-            raise
-        except web.HTTPException as answer:
-            self._place.tell(request, "https", "refused", status=answer.status, error=answer)
-            raise
+    def _refuse(self, request: web.Request) -> NoReturn:
+        answer = self.policy.refusal(request)
+        does: Action = "redirected" if answer.status < 400 else "refused"
+        self.place.tell(request, "https", does, status=answer.status, error=answer)
+        raise answer
 
     def marks(self) -> StateMark | None:
         """Writes `Strict-Transport-Security`, and `Vary` where answers depend on the scheme."""
