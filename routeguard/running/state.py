@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from aiohttp import web
 
-from routeguard.running.deadlines import Deadline
+from routeguard.internals.slot import keep, kept
+from routeguard.running.deadlines import Clock, Deadline
 
 __all__ = [
     "MARKED",
@@ -42,6 +43,8 @@ class State:
     """The response that was begun last, if one was."""
     deadline: Deadline | None = None
     """The deadline that runs, or that ran last."""
+    clock: Clock | None = None
+    """Where an entry stands for a deadline, under the identity of this state."""
     shielded: bool = False
     """Whether the handler's work runs in a task that the application owns."""
     detached_from: "asyncio.Task[object] | None" = None
@@ -73,8 +76,16 @@ class State:
     def started(self, response: web.StreamResponse) -> None:
         """Notes that a response begins, and tells the watchers."""
         self.response = response
+        if self.clock is not None and (deadline := self.running_deadline()) is not None:
+            deadline.response_started(response)
         for watcher in self.watchers:
             watcher.response_started(response)
+
+    def running_deadline(self) -> Deadline | None:
+        """The deadline that runs, or that ran last; made where only an entry stood for it."""
+        if self.clock is not None:
+            self.deadline = self.clock.deadline_of(id(self)) or self.deadline
+        return self.deadline
 
     def note(self, key: object, value: object) -> None:
         """Keeps something for the time of the request."""
@@ -100,13 +111,6 @@ else:  # aiohttp before 3.14 keys requests and responses by AppKey
     RequestKey = getattr(web, "RequestKey", web.AppKey)
     ResponseKey = getattr(web, "ResponseKey", web.AppKey)
 
-STATE = "routeguard state"
-"""Where a request's state is kept: among the attributes of the request's writer.
-
-A request has one writer, which all its clones share. What is stored on a clone is not on the
-request that aiohttp gives to response hooks, and middlewares outside the dispatcher make clones.
-"""
-
 MARKED = ResponseKey("marked", web.Request)
 """The request for which all that policies write is on a response."""
 
@@ -117,12 +121,13 @@ def state_of(request: web.BaseRequest) -> State | None:
     It is `None` until something needs it: a request in the fast lane has only an entry in the
     queue of a clock.
     """
-    return request.writer.__dict__.get(STATE)
+    found = kept(request)
+    return found if isinstance(found, State) else None
 
 
 def keep_state(request: web.BaseRequest, state: State) -> State:
     """Makes a state that of a request, and of all its clones."""
-    request.writer.__dict__[STATE] = state
+    keep(request, state)
     return state
 
 

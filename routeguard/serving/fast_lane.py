@@ -119,8 +119,8 @@ class FastLane:
             finally:
                 if clock.unusual:
                     deadline = clock.leave(key)
-                else:  # then nothing else has taken the key out
-                    del queue[key]
+                else:
+                    queue.pop(key, None)  # a response that has begun has left already
                     if not queue:
                         clock.disarm()
         except (Exception, asyncio.CancelledError) as error:
@@ -168,11 +168,17 @@ class FastLane:
         if state is None:
             match_info = request.match_info
             state = keep_state(request, State(match_info.handler, self._marks, self._owner))
-            deadline = self._clock.deadline_of(id(match_info))
+            deadline = self._clock.unusual.get(id(match_info))
             if deadline is not None:
                 state.deadline = deadline
                 state.watchers = (deadline,)
+            else:  # nothing more is known of it than that it has started in time
+                self._clock.discard(id(match_info))
         return state
+
+    def serves(self, request: web.Request) -> bool:
+        """Whether it serves a request now, whose response has not begun."""
+        return id(request.match_info) in self._clock.queue
 
     async def _answer(
         self,

@@ -1,4 +1,4 @@
-"""`explain`: what applies to a request, and why, told by what serves requests."""
+"""`explain`: which policies apply to a request, and why. It asks what serves requests, too."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ NO_CORS: tuple[Row, ...] = (
     ("origin", "no cors policy: no CORS header is sent, and browsers refuse the page"),
     ("preflight", "no cors policy: the application's own business"),
 )
-"""What becomes of an origin where no policy tells of it."""
+"""The rows for an origin where no policy gives any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +146,20 @@ class Explanation:
 
     def __str__(self) -> str:
         place = f"{self.route} -> {self.handler}" if self.route is not None else self.status
-        rows = [("route", f"{place}"), *((one.kind, str(one)) for one in self.kinds), *self.rows]
+        rows = [("route", f"{place}"), *self.told]
+        width = max(len(name) for name, _ in rows)
         lines = [f"{self.method} {self.path}"]
         for name, text in rows:
             first, *rest = text.split("\n")
-            lines += [f"  {name:<10} {first}", *(f"  {'':<10} {line}" for line in rest)]
+            lines += [f"  {name:<{width}}  {first}", *(f"  {'':<{width}}  {one}" for one in rest)]
         return "\n".join(lines)
+
+    @property
+    def told(self) -> tuple[Row, ...]:
+        """All rows below the route: one for each kind that is stated, one for the rest, `rows`."""
+        stated = [(one.kind, str(one)) for one in self.kinds if one.considered]
+        others = ", ".join(one.kind for one in self.kinds if not one.considered)
+        return (*stated, *([("none", others)] if others else []), *self.rows)
 
 
 def _name_of(kind: type[Policy] | Policy) -> str:

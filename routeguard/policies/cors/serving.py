@@ -1,11 +1,13 @@
 """What `cors` does to a request: answers preflights, and writes headers on whatever leaves."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from routeguard.http import VARY
 from routeguard.policies.cors.answers import Preflights
+from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN, has_cors_headers
 from routeguard.policies.cors.preflight import is_preflight, log_refused_origin
 from routeguard.policy import Bound, Place
 from routeguard.running.application import Running, Service
@@ -31,7 +33,27 @@ class BoundCors(Bound):
 
     def marks(self) -> StateMark | None:
         """Writes the CORS headers of responses."""
-        return self._mark
+        plain, mark = self.policy.plain_origins, self._mark
+
+        def write(
+            request: web.Request, response: web.StreamResponse, state: State
+        ) -> Awaitable[None] | None:
+            """Most pages have an exact origin, and most responses no CORS headers of their own."""
+            headers = response.headers
+            lines: Sequence[str] = request.headers.getall(ORIGIN, ())
+            if (
+                state.notes is None
+                and len(lines) == 1
+                and lines[0] in plain
+                and VARY not in headers
+                and not has_cors_headers(headers)
+            ):
+                headers[VARY] = "Origin"
+                headers[ALLOW_ORIGIN] = lines[0]
+                return None
+            return mark(request, response, state)
+
+        return write
 
     def _mark(
         self, request: web.Request, response: web.StreamResponse, state: State

@@ -148,8 +148,8 @@ def deadline(request: web.Request) -> RunningDeadline:
         do nothing.
     """
     state = state_of(request)
-    if state is not None and state.deadline is not None:
-        return RunningDeadline(state.deadline)
+    if state is not None and (found := state.running_deadline()) is not None:
+        return RunningDeadline(found)
     # In the fast lane a request has only an entry with a clock.
     match_info = request.match_info
     for app in match_info.apps:

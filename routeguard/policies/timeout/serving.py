@@ -27,6 +27,44 @@ class BoundTimeout(Bound):
 
     def link(self, inner: Run) -> Run:
         """The chain's link: what is inside, under the bounds."""
+        in_full = self._in_full(inner)
+        clock, loop, place = self.bounds.start, self.loop, self.place
+        if clock is None or self.bounds.total is not None or self.bounds.idle is not None:
+            return in_full
+
+        async def run(request: web.Request, state: State) -> web.StreamResponse:
+            """Most responses start in time: an entry in the clock's queue stands for a deadline."""
+            task = asyncio.current_task(loop)
+            key = id(state)
+            queue = clock.queue
+            if key in queue or task is None or task.cancelling():
+                return await in_full(request, state)
+            when = clock.now() + clock.seconds
+            queue[key] = (when, task, request, None)
+            if clock.timer is None:
+                clock.arm(when)
+            state.clock = clock
+            deadline = None
+            try:
+                try:
+                    return await inner(request, state)
+                finally:
+                    state.clock = None
+                    if clock.unusual:
+                        deadline = clock.leave(key)
+                    else:  # then nothing else has taken the key out
+                        del queue[key]
+                        if not queue:
+                            clock.disarm()
+            except asyncio.CancelledError as error:
+                if deadline is None or not deadline.timed_out:
+                    raise
+                state.deadline = deadline
+                raise await expired(request, deadline, state.response, place) from error
+
+        return run
+
+    def _in_full(self, inner: Run) -> Run:
         bounds, running, loop, place = self.bounds, self.bounds.running, self.loop, self.place
 
         async def run(request: web.Request, state: State) -> web.StreamResponse:
