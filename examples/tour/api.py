@@ -7,13 +7,14 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
 import routeguard
 from examples.tour.store import Orders, Row, opened
 from routeguard import (
+    Event,
     cors,
     csrf,
     default_error_handler,
@@ -25,6 +26,7 @@ from routeguard import (
     timeout,
 )
 
+Observer = Callable[[Event], object]
 ORDERS = web.AppKey("orders", Orders)
 PAGES = ("http://127.0.0.1:*", "http://localhost:*")
 
@@ -156,7 +158,7 @@ async def close_account(request: web.Request) -> web.Response:
     return web.json_response({"closed": True})
 
 
-def protect(api: web.Application) -> None:
+def protect(api: web.Application, *observers: Observer) -> None:
     routeguard.setup(
         api,
         rule("POST /imports", timeout(None)),
@@ -166,14 +168,15 @@ def protect(api: web.Application) -> None:
         errors(problem_details),
         https(),
         drain=10,
+        observers=observers,
     )
 
 
-def make_api() -> web.Application:
+def make_api(*observers: Observer) -> web.Application:
     """The application, complete but not started: its database opens with it."""
     api = web.Application()
     api.add_routes(routes)
-    protect(api)
+    protect(api, *observers)
     api.cleanup_ctx.append(database)
     return api
 
