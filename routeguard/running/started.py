@@ -16,7 +16,7 @@ from routeguard.internals.connection import (
 from routeguard.quoting import quoted
 from routeguard.running.deadlines import HandlerTimeout
 
-__all__ = ["GOING_AWAY", "INTERNAL_ERROR", "can_be_answered", "cut_off", "pass_on"]
+__all__ = ["GOING_AWAY", "INTERNAL_ERROR", "can_be_answered", "cut_off", "last_answer"]
 
 logger: logging.Logger = logging.getLogger("routeguard.timeout")
 
@@ -87,20 +87,23 @@ async def cut_off(request: web.BaseRequest, response: web.StreamResponse | None,
         await stop_sending_file(request)
 
 
-def pass_on(
+def last_answer(
     request: web.BaseRequest, error: Exception, begun: web.StreamResponse | None
-) -> web.Response:
-    """Raises an error on, or answers it where it would not reach the client or outer middlewares.
+) -> web.Response | None:
+    """The answer to an error that would not reach the client, or middlewares outside.
 
     A timeout is answered with 504 and logged, as aiohttp would do later, so that middlewares
-    outside see a status. An `HTTPException` is a response, and aiohttp sends nothing for one that
-    it has sent already: the same object raised for another request would leave that client
-    waiting.
+    outside see a status. An `HTTPException` that was another request's response before is copied:
+    aiohttp sends nothing for one that it has sent already, and the same object raised for another
+    request would leave that client waiting.
 
     Args:
         request: the request.
         error: what was raised.
         begun: the response that was begun for this request, if one was.
+
+    Returns:
+        The answer; `None` for anything else, which is to be raised on.
     """
     if isinstance(error, HandlerTimeout) and can_be_answered(request, begun):
         what = f"{quoted(request.method)} {quoted(request.path)}"
@@ -109,9 +112,9 @@ def pass_on(
         answer.force_close()
         return answer
     if not isinstance(error, web.HTTPException) or not error.prepared or error is begun:
-        raise error
+        return None
     if request.writer.output_size > 0:
-        raise error
+        return None
     headers = error.headers.copy()
     for name in list(headers):
         if name.lower() in STAMPED or name[:15].lower() == "access-control-":

@@ -53,7 +53,9 @@ class ResponseHook:
             return plan.lane.state_of(request)
         if not plan.marks:
             return None
-        return keep_state(request, State(request.match_info.handler, plan.marks, self.plans))
+        state = keep_state(request, State(request.match_info.handler, plan.marks, self.plans))
+        state.end()  # nothing but this response is to come
+        return state
 
 
 def is_written(plan: Plan | None, request: web.Request, response: web.Response) -> bool:

@@ -48,15 +48,16 @@ class BoundErrors(Bound):
         match_info.current_app = self._app
         try:
             response = await self._policy.answer(request, error, place)
+            if response is not begun_of(request) and not isinstance(response, Unfinished):
+                self._tell(request, response.status, error)
+            return response
         except web.HTTPException as raised:
             if raised is not error:
                 self._tell(request, raised.status, error)
             raise
         finally:
             match_info.current_app = before
-        if response is not begun_of(request) and not isinstance(response, Unfinished):
-            self._tell(request, response.status, error)
-        return response
+            del error  # or error, traceback and this frame were a cycle
 
     def _tell(self, request: web.Request, status: int, error: Exception) -> None:
         self._place.tell(request, "errors", "answered", status=status, error=error)

@@ -43,24 +43,23 @@ class BoundTimeout(Bound):
             queue[key] = (when, task, request, None)
             if clock.timer is None:
                 clock.arm(when)
-            state.clock = clock
+            state.clock, state.key = clock, key
             deadline = None
             try:
                 try:
                     return await inner(request, state)
                 finally:
                     state.clock = None
+                    queue.pop(key, None)  # a response that has begun has left already
                     if clock.unusual:
                         deadline = clock.leave(key)
-                    else:  # then nothing else has taken the key out
-                        del queue[key]
-                        if not queue:
-                            clock.disarm()
+                    elif not queue:
+                        clock.disarm()
             except asyncio.CancelledError as error:
                 if deadline is None or not deadline.timed_out:
                     raise
                 state.deadline = deadline
-                raise await expired(request, deadline, state.response, place) from error
+                raise await expired(request, deadline, state.response, error, place) from error
 
         return run
 
@@ -84,19 +83,23 @@ class BoundTimeout(Bound):
             except asyncio.CancelledError as error:
                 if not deadline.timed_out:
                     raise
-                raise await expired(request, deadline, state.response, place) from error
+                raise await expired(request, deadline, state.response, error, place) from error
 
         return run
 
 
 async def expired(
-    request: web.Request, deadline: Deadline, begun: web.StreamResponse | None, place: Place
+    request: web.Request,
+    deadline: Deadline,
+    begun: web.StreamResponse | None,
+    cancellation: asyncio.CancelledError,
+    place: Place,
 ) -> HandlerTimeout | BodyTimeout:
     """The error for a bound that was passed; a response that has begun is cut off."""
     answerable = can_be_answered(request, begun)
     if not answerable:
         await cut_off(request, begun, GOING_AWAY)
-    timeout = deadline.timeout(request, answerable=answerable)
+    timeout = deadline.timeout(request, cancellation, answerable=answerable)
     place.tell(
         request,
         "timeout",
