@@ -7,6 +7,7 @@ from contextlib import suppress
 from aiohttp import web
 from aiohttp.http import HttpVersion11, StreamWriter
 
+from routeguard.http import is_http_exception
 from routeguard.internals.connection import (
     forget_cancelled_drain,
     reset,
@@ -111,7 +112,7 @@ def last_answer(
         answer = web.Response(status=error.status, content_type="text/plain")
         answer.force_close()
         return answer
-    if not isinstance(error, web.HTTPException) or not error.prepared or error is begun:
+    if not is_http_exception(error) or not error.prepared or error is begun:
         return None
     if request.writer.output_size > 0:
         return None
