@@ -9,7 +9,7 @@ __all__ = ["end_unfinished"]
 
 
 class Unfinished(web.StreamResponse):
-    """Stands for a response that nobody knows: aiohttp ends the request and sends nothing."""
+    """Stands for a response that nobody knows."""
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         raise ConnectionResetError("the response has started already")
@@ -18,11 +18,11 @@ class Unfinished(web.StreamResponse):
 async def end_unfinished(
     request: web.Request, begun: web.StreamResponse | None
 ) -> web.StreamResponse:
-    """Cuts a started response off and closes its connection.
+    """Cuts a started response off, and has aiohttp close its connection.
 
     An exception would make aiohttp log the failure a second time, and write an `HTTPException`
-    into the stream that has started. What is returned here meets a connection that is closed,
-    and aiohttp takes that for a client that has gone.
+    into the stream that has started. What is returned here fails as if the client had gone, which
+    aiohttp takes in silence.
 
     Args:
         request: the request.
@@ -32,9 +32,11 @@ async def end_unfinished(
         What to return to aiohttp.
     """
     await cut_off(request, begun, INTERNAL_ERROR)
-    if request.transport is not None:
-        request.transport.close()  # what was written before is still sent
     if begun is None or not begun.prepared:
         return Unfinished()
-    begun.force_close()
+    begun.write_eof = _refuse  # type: ignore[method-assign]
     return begun
+
+
+async def _refuse(data: bytes = b"") -> None:
+    raise ConnectionResetError("the response cannot be finished")
