@@ -44,8 +44,8 @@ class State:
     """The deadline that runs, or that ran last."""
     shielded: bool = False
     """Whether the handler's work runs in a task that the application owns."""
-    detached_from: "asyncio.Task[object] | None" = None
-    """The request's own task, once shielded work goes on without it: that one may still send."""
+    detached: bool = False
+    """Whether shielded work goes on without the request's own task."""
     work: "asyncio.Task[object] | None" = None
     """Shielded work that goes on without the request's own task; whoever waits for its end takes
     it from here, at once: the next may be another call's."""
