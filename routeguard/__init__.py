@@ -25,7 +25,8 @@ from routeguard.policies.errors.problem import ProblemDetails, problem_details
 from routeguard.policies.exempt import exempt
 from routeguard.policies.headers.policy import headers
 from routeguard.policies.headers.security import security_headers
-from routeguard.policies.hosts import HostRefused, hosts
+from routeguard.policies.hosts.policy import hosts
+from routeguard.policies.hosts.serving import HostRefused
 from routeguard.policies.https.policy import https
 from routeguard.policies.proxied.policy import proxied
 from routeguard.policies.rate_limit.policy import rate_limit

@@ -1,16 +1,40 @@
 """What policies are asked about themselves, by `explain` and by `check`."""
 
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from aiohttp import web
 
-__all__ = ["Asked", "OnlyRunning", "PlaceKind", "Stated", "StatedRoute", "at_once"]
+from routeguard.addresses import Node
+
+__all__ = ["Asked", "OnlyRunning", "PlaceKind", "Seen", "Stated", "StatedRoute", "at_once"]
 
 T = TypeVar("T")
 
 PlaceKind = Literal["decorator", "view method", "view class", "rule", "fallback"]
+
+
+@dataclass(slots=True)
+class Seen:
+    """How policies farther in, and the handler, would see a request that nobody has sent.
+
+    Policies that change a request change this. What is `None` is as the connection has it, which
+    only a running server can tell.
+
+    Attributes:
+        peer: the other end of the connection, where one was given: an address or `"unix"`.
+        remote: the client's address.
+        scheme: `"http"` or `"https"`.
+        host: the host, where it is not what `Host` says.
+        by_proxied: whether the scheme is settled, so that no further header is read for it.
+    """
+
+    peer: Node | None = None
+    remote: str | None = None
+    scheme: str | None = None
+    host: str | None = None
+    by_proxied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +49,7 @@ class Asked:
         routed: whether the path routes the method; also true where it routes nothing at all.
         place: where the policy is stated: `'rule 3 "/api/*"'`, `"fallback"`, `"decorator"`.
         told: the rows that policies outside this one have told, by name.
+        seen: how the request would be seen, as far as policies outside this one change it.
         missed: what a policy has read of the request that cannot be told without a server;
             empty where it has read nothing of the kind.
     """
@@ -35,6 +60,7 @@ class Asked:
     routed: bool
     place: str
     told: Mapping[str, str]
+    seen: Seen = field(default_factory=Seen)
 
     @property
     def missed(self) -> str:

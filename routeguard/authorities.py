@@ -15,12 +15,10 @@ __all__ = [
     "target_authority",
 ]
 
-VERSION = tuple(map(int, re.findall(r"\d+", aiohttp.__version__)[:3]))
-TARGET_SETS_SCHEME: bool = VERSION < (3, 14, 4)
-"""Whether aiohttp takes the scheme of an absolute target for the request's.
+VERSION = tuple(int(part) for part in re.findall(r"\d+", aiohttp.__version__)[:3])
 
-A client writes the target.
-"""
+TARGET_SETS_SCHEME: bool = VERSION < (3, 14, 4)
+"""Whether aiohttp takes the scheme of a request from an absolute target, which a client writes."""
 
 LONGEST = 300
 LONGEST_NAME = 253  # RFC 1035, section 2.3.4, written with dots and without the root's

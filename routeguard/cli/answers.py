@@ -54,6 +54,7 @@ def explain_request(app: web.Application, options: argparse.Namespace) -> int:
             origin=options.origin,
             host=options.host,
             headers=CIMultiDict(options.header),
+            peer=options.peer,
         )
     if options.json:
         return write(json.dumps(explanation_data(explanation), indent=2))

@@ -52,6 +52,11 @@ def make_parser() -> argparse.ArgumentParser:
         type=_header,
         help="a further header; may be given several times",
     )
+    explaining.add_argument(
+        "--peer",
+        metavar="ADDRESS",
+        help="where the connection comes from: a proxy's address, or unix",
+    )
 
     checking = _command(
         commands,

@@ -51,7 +51,12 @@ def _kind_data(kind: PolicyExplanation) -> Data:
     return {
         "applies": [f"{policy:full}" for policy in kind.policies],
         "considered": [
-            {"policy": f"{one.policy:full}", "place": one.place, "verdict": one.verdict}
+            {
+                "policy": f"{one.policy:full}",
+                "place": one.place,
+                "verdict": one.verdict,
+                "status": one.status,
+            }
             for one in kind.considered
         ],
         "note": kind.note,
@@ -67,7 +72,9 @@ def explanation_data(explanation: Explanation) -> Data:
         "handler": explanation.handler,
         "status": explanation.status,
         "policies": {one.kind: _kind_data(one) for one in explanation.kinds},
+        "address": explanation.address,
         "scheme": explanation.scheme,
+        "host": explanation.host,
         "cors": explanation.cors,
         "preflight": explanation.preflight,
         "notes": list(explanation.notes),

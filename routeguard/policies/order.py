@@ -8,7 +8,7 @@ from routeguard.policies.cors.policy import cors
 from routeguard.policies.csrf import csrf
 from routeguard.policies.errors.policy import errors
 from routeguard.policies.headers.policy import headers
-from routeguard.policies.hosts import hosts
+from routeguard.policies.hosts.policy import hosts
 from routeguard.policies.https.policy import https
 from routeguard.policies.proxied.policy import proxied
 from routeguard.policies.rate_limit.policy import rate_limit

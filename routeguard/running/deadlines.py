@@ -21,9 +21,16 @@ from routeguard.internals.bodies import is_waiting_for_body
 from routeguard.internals.connection import forget_cancelled_drain
 from routeguard.internals.request import close_after_answer
 
-__all__ = ["NO_BOUNDS", "Bound", "Bounds", "Clock", "Deadline", "HandlerTimeout"]
+__all__ = ["NO_BOUNDS", "Bound", "Bounds", "Clock", "Deadline", "HandlerTimeout", "clock_of"]
 
 Bound = Literal["start", "idle", "total", "limit"]
+
+
+def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """What tells an event loop's time."""
+    # asyncio's own loops tell the time by this function, and take as long again to do so.
+    plain = getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time
+    return time.monotonic if plain else loop.time
 
 
 class HandlerTimeout(TimeoutError):
@@ -74,9 +81,7 @@ class Clock:
         self.bound: Bound = bound
         self.seconds: float = seconds
         self.loop: asyncio.AbstractEventLoop = loop
-        # asyncio's own loops tell the time by this function, and take as long again to do so.
-        plain = getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time
-        self.now: Callable[[], float] = time.monotonic if plain else loop.time
+        self.now: Callable[[], float] = clock_of(loop)
         self.queue: dict[Deadline | int, Entry] = {}
         """When the time is up; under a key also what its deadline is made of."""
         self.timer: asyncio.TimerHandle | None = None
@@ -117,6 +122,14 @@ class Clock:
         self.queue[deadline] = (when, None, None, None)
         if self.timer is None:
             self.arm(when)
+
+    def response_started(self, key: int, response: web.StreamResponse) -> None:
+        """The bound on the start has been kept, by what stands in the queue under a key."""
+        deadline = self.unusual.get(key)
+        if deadline is None:
+            self.discard(key)
+        else:
+            deadline.response_started(response)
 
     def server_of(self, key: int) -> object:
         """Who serves the request of a key; `None` for what is not in the queue."""
@@ -302,7 +315,11 @@ class Deadline:
         self.bounds = NO_BOUNDS
 
     def timeout(
-        self, request: web.Request, cancellation: asyncio.CancelledError, *, answerable: bool
+        self,
+        request: web.Request,
+        cancellation: asyncio.CancelledError | None,
+        *,
+        answerable: bool,
     ) -> HandlerTimeout | BodyTimeout:
         """The exception for the bound that was passed.
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from aiohttp import web
 
-from routeguard.running.deadlines import Deadline
+from routeguard.internals.slot import keep, kept
+from routeguard.running.deadlines import Clock, Deadline
 
 __all__ = [
     "MARKED",
@@ -42,6 +43,12 @@ class State:
     """The response that was begun last, if one was."""
     deadline: Deadline | None = None
     """The deadline that runs, or that ran last."""
+    clock: Clock | None = None
+    """The clock in whose queue an entry stands for a deadline."""
+    key: int = 0
+    """What the entry is found by."""
+    is_examined: bool = False
+    """Whether a response was written on before it is sent, so that it bears a mark."""
     shielded: bool = False
     """Whether the handler's work runs in a task that the application owns."""
     detached: bool = False
@@ -77,8 +84,16 @@ class State:
         if self.ended:
             return  # it would be kept in memory by what it has itself
         self.response = response
+        if self.clock is not None:
+            self.clock.response_started(self.key, response)
         for watcher in self.watchers:
             watcher.response_started(response)
+
+    def running_deadline(self) -> Deadline | None:
+        """The deadline that runs, or that ran last; made where only an entry stood for it."""
+        if self.clock is not None:
+            self.deadline = self.clock.deadline_of(self.key) or self.deadline
+        return self.deadline
 
     def end(self) -> None:
         """Forgets the response, when all policies have done with the request.
@@ -88,6 +103,7 @@ class State:
         """
         self.ended = True
         self.response = None
+        self.clock = None
 
     def note(self, key: object, value: object) -> None:
         """Keeps something for the time of the request."""
@@ -113,13 +129,6 @@ else:  # aiohttp before 3.14 keys requests and responses by AppKey
     RequestKey = getattr(web, "RequestKey", web.AppKey)
     ResponseKey = getattr(web, "ResponseKey", web.AppKey)
 
-STATE = "routeguard state"
-"""Where a request's state is kept: among the attributes of the request's writer.
-
-A request has one writer, which all its clones share. What is stored on a clone is not on the
-request that aiohttp gives to response hooks, and middlewares outside the dispatcher make clones.
-"""
-
 MARKED = ResponseKey("marked", web.Request)
 """The request for which all that policies write is on a response."""
 
@@ -130,12 +139,13 @@ def state_of(request: web.BaseRequest) -> State | None:
     It is `None` until something needs it: a request in the fast lane has only an entry in the
     queue of a clock.
     """
-    return request.writer.__dict__.get(STATE)
+    found = kept(request)
+    return found if isinstance(found, State) else None
 
 
 def keep_state(request: web.BaseRequest, state: State) -> State:
     """Makes a state that of a request, and of all its clones."""
-    request.writer.__dict__[STATE] = state
+    keep(request, state)
     return state
 
 

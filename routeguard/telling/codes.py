@@ -19,9 +19,12 @@ ACROSS_KINDS = {
     "RG108": "a policy hidden under a decorator",
     "RG204": "cors allows what csrf refuses",
     "RG302": "side effects with neither shield nor timeout",
+    "RG403": "a policy that takes the proxy for the client",
+    "RG404": "hosts that refuses where a redirect leads",
     "RG601": "a limit by the proxy's address",
     "RG602": "a limit by a header that nothing has checked",
     "RG603": "a limit that pages cannot read",
+    "RG605": "a body that may take longer than its handler",
 }
 
 

@@ -1,4 +1,4 @@
-"""`explain`: what applies to a request, and why, told by what serves requests."""
+"""`explain`: which policies apply to a request, and why. It asks what serves requests, too."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from routeguard.asking import Asked
+from routeguard.addresses import UNIX, read_address
+from routeguard.asking import Asked, Seen
 from routeguard.configuration import ConfigError, shown
 from routeguard.policy import Policy, kind_name, kind_of
 from routeguard.routes.dry_run import is_routed, resolve_now
@@ -16,6 +17,7 @@ from routeguard.routes.handlers import handler_name
 from routeguard.routes.names import ambiguous, text_of
 from routeguard.routes.resolution import Decision, Resolution, positions_of, resolve
 from routeguard.routes.scope import SCOPE, Statement
+from routeguard.running.application import RUNNING
 from routeguard.telling.standin import StandIn
 
 __all__ = ["Considered", "Explanation", "PolicyExplanation", "explain", "explain_decision"]
@@ -26,7 +28,7 @@ NO_CORS: tuple[Row, ...] = (
     ("origin", "no cors policy: no CORS header is sent, and browsers refuse the page"),
     ("preflight", "no cors policy: the application's own business"),
 )
-"""What becomes of an origin where no policy tells of it."""
+"""The rows for an origin where no policy gives any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,14 @@ class Considered:
         place: where: `"decorator"`, `"view method"`, `"view class"`, `'rule 3 "/api/*"'` or
             `"fallback"`.
         verdict: what became of it: `"applies"`, or why it does not.
+        status: what there is to tell of it while the application serves, such as
+            `"redis://host:6379/0: connected"`; empty where there is nothing.
     """
 
     policy: Policy
     place: str
     verdict: str
+    status: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +103,19 @@ class Explanation:
     rows: tuple[Row, ...]
 
     @property
+    def address(self) -> str:
+        """The client's address that the application would see."""
+        return self._told("address")
+
+    @property
     def scheme(self) -> str:
         """The scheme that the application would see."""
         return self._told("scheme")
+
+    @property
+    def host(self) -> str:
+        """The host that the application would see; empty where no proxy may say another one."""
+        return self._told("host")
 
     @property
     def cors(self) -> str:
@@ -135,12 +150,20 @@ class Explanation:
 
     def __str__(self) -> str:
         place = f"{self.route} -> {self.handler}" if self.route is not None else self.status
-        rows = [("route", f"{place}"), *((one.kind, str(one)) for one in self.kinds), *self.rows]
+        rows = [("route", f"{place}"), *self.told]
+        width = max(len(name) for name, _ in rows)
         lines = [f"{self.method} {self.path}"]
         for name, text in rows:
             first, *rest = text.split("\n")
-            lines += [f"  {name:<10} {first}", *(f"  {'':<10} {line}" for line in rest)]
+            lines += [f"  {name:<{width}}  {first}", *(f"  {'':<{width}}  {one}" for one in rest)]
         return "\n".join(lines)
+
+    @property
+    def told(self) -> tuple[Row, ...]:
+        """All rows below the route: one for each kind that is stated, one for the rest, `rows`."""
+        stated = [(one.kind, str(one)) for one in self.kinds if one.considered]
+        others = ", ".join(one.kind for one in self.kinds if not one.considered)
+        return (*stated, *([("none", others)] if others else []), *self.rows)
 
 
 def _name_of(kind: type[Policy] | Policy) -> str:
@@ -155,6 +178,7 @@ def explain(
     origin: str | None = None,
     host: str | None = None,
     headers: Mapping[str, str] | None = None,
+    peer: str | None = None,
 ) -> Explanation:
     """What applies to a request, and why.
 
@@ -167,14 +191,17 @@ def explain(
         path: its path, percent-encoded as a client sends it; a query is allowed.
         origin: the `Origin` of the page that sends it. Default: none is sent.
         host: its `Host`, where domains are routed or csrf is to be asked. Default: none.
-        headers: further headers. Default: none.
+        headers: further headers, such as those that a proxy adds. Default: none.
+        peer: the address that the connection comes from, such as a proxy's, or `"unix"`.
+            Default: not said, so that what depends on it is told with its condition.
 
     Returns:
         A value that prints well.
 
     Raises:
-        ConfigError: no application in it was given to `setup`; the path is none.
+        ConfigError: no application in it was given to `setup`; the path, or the peer, is none.
     """
+    seen = _seen_from(peer)
     if not isinstance(path, str) or not path.startswith("/"):
         raise ConfigError(f"explain(path={shown(path)}): a path begins with /: write '/api/orders'")
     method = method.upper()
@@ -198,8 +225,20 @@ def explain(
         handler="" if error is not None else handler_name(match_info.handler),
         status=None if error is None else error.status,
         kinds=kinds,
-        rows=_rows(resolution, match_info, method, url, fields),
+        rows=_rows(resolution, match_info, method, url, fields, seen),
     )
+
+
+def _seen_from(peer: str | None) -> Seen:
+    """How a request from a peer is seen before any policy has seen it."""
+    if peer is None:
+        return Seen()
+    if peer == UNIX:
+        return Seen(peer=UNIX, remote="", scheme="http")
+    address = read_address(peer) if isinstance(peer, str) else None
+    if address is None:
+        raise ConfigError(f"explain(peer={shown(peer)}): no address: write '10.0.0.7', or 'unix'")
+    return Seen(peer=address, remote=str(address), scheme="http")
 
 
 def _rows(
@@ -208,6 +247,7 @@ def _rows(
     method: str,
     url: URL,
     headers: CIMultiDict[str],
+    seen: Seen,
 ) -> tuple[Row, ...]:
     """What the policies that apply tell of a request, those outside first; notes last."""
     origin = headers.get("Origin")
@@ -216,12 +256,14 @@ def _rows(
     for decision in resolution.decisions.values():
         for one in decision.winners:
             if one.policy.covers(method):  # each has a stand-in of its own to do with as it likes
-                request = cast(web.BaseRequest, StandIn(method, url, headers))
-                asked = Asked(request, method, origin, routed, one.place, dict(rows))
+                request = cast(web.BaseRequest, StandIn(method, url, headers, seen))
+                asked = Asked(request, method, origin, routed, one.place, dict(rows), seen)
                 rows += _told_by(one.policy, asked)
     told = {name for name, _ in rows}
     if "scheme" not in told:
         rows.insert(0, ("scheme", "that of the connection"))
+    if "address" not in told and seen.peer is not None:
+        rows.insert(0, ("address", seen.remote or "none, on a Unix socket"))
     if origin is not None:
         rows += [row for row in NO_CORS if row[0] not in told]
     return tuple(sorted(rows, key=lambda row: row[0] == "note"))
@@ -252,9 +294,20 @@ def explain_decision(decision: Decision, method: str) -> PolicyExplanation:
     left = [policy for policy in winners if not policy.covers(method)]
     note = f"{', '.join(map(repr, left))} is not for {method}" if left else ""
     considered = tuple(
-        Considered(one.policy, one.place, _verdict_on(one, decision)) for one in decision.considered
+        Considered(one.policy, one.place, _verdict_on(one, decision), _status_of(one))
+        for one in decision.considered
     )
     return PolicyExplanation(kind_name(decision.kind), policies, considered, note)
+
+
+def _status_of(statement: Statement) -> str:
+    running = statement.app.get(RUNNING)
+    while running is not None and running.part_of is not None:
+        running = running.part_of
+    if running is None:
+        return ""
+    told = (service.status_of(statement.policy) for service in running.services)
+    return next((status for status in told if status), "")
 
 
 def _verdict_on(statement: Statement, decision: Decision) -> str:

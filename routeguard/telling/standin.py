@@ -1,4 +1,4 @@
-"""What stands in for a request where policies are asked about one that nobody has sent."""
+"""The stand-in for a request that `explain` gives to policies: it was never sent."""
 
 import re
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from typing import Any
 
 from yarl import URL
 
+from routeguard.asking import Seen
 from routeguard.forwarded import QUOTED, TOKEN
 from routeguard.routes.dry_run import Asked
 
@@ -16,15 +17,39 @@ PAIR_OR_COMMA = re.compile(rf"(?P<name>{TOKEN})=(?P<value>{TOKEN}|{QUOTED})|,")
 
 
 class StandIn(Asked):
-    """What policies read of a request beyond what a router does, as far as it can be told."""
+    """The attributes of a request that policies read, as far as they are known without a server."""
 
-    __slots__ = ("missed", "writer")
+    __slots__ = ("_seen", "missed", "raw_path", "writer")
 
-    def __init__(self, method: str, url: URL, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, method: str, url: URL, headers: Mapping[str, str], seen: Seen | None = None
+    ) -> None:
         super().__init__(method, url, headers)
         self.missed: str = ""
         self.writer: SimpleNamespace = SimpleNamespace()
         """Where the state of a request is kept; this one has none."""
+        self.raw_path: str = str(url)
+        self._seen = seen or Seen()
+        if self._seen.host is not None:
+            self.host = self.headers["Host"] = self._seen.host
+
+    @property
+    def scheme(self) -> str:
+        """The scheme that was reported."""
+        return self._known("scheme", self._seen.scheme)
+
+    @property
+    def secure(self) -> bool:
+        """Whether it came over HTTPS."""
+        return self._known("secure", self._seen.scheme) == "https"
+
+    @property
+    def remote(self) -> str:
+        """The client's address that was reported."""
+        return self._known("remote", self._seen.remote)
+
+    def _known(self, name: str, value: str | None) -> str:
+        return self.__getattr__(name) if value is None else value
 
     @property
     def forwarded(self) -> tuple[dict[str, str], ...]:

@@ -16,7 +16,8 @@ The conventions by which a page is read:
 - ``js``: run by Chromium in a page at another port, ``http://localhost:…``; `await` is allowed.
 - ``text`` with the caption ``the log``: must have been logged since the page began; with the
   caption ``the browser's console``: must be what the last ``js`` block wrote there.
-- ``json``, ``yaml``, ``toml``, ``nginx``: must be well-formed; ``toml`` can be a file, too.
+- ``json``, ``yaml``, ``toml``, ``nginx``: must be well-formed; ``toml`` can be a file, too. nginx
+  finds a ``certificate.pem`` and its ``key.pem``.
 """
 
 import ast
@@ -50,6 +51,7 @@ from tests.docs.notrun import NOT_RUN
 from tests.docs.served import Served
 from tests.docs.surroundings import logging_into, modules_of
 from tests.docs.transcript import Command, PageError, commands, difference
+from tests.support.certificate import make_certificate
 
 __all__ = ["Page"]
 
@@ -258,6 +260,8 @@ class Page:
         whole = self.folder / "nginx.conf"
         around = NGINX_AROUND.get(kind, NGINX_AROUND["location"])
         whole.write_text(f"pid {self.folder}/pid; events {{}}\n{around.format(source)}\n")
+        if "ssl_certificate" in source and not (self.folder / "certificate.pem").exists():
+            make_certificate(self.folder)
         command = [self._program("nginx"), "-t", "-q", "-p", str(self.folder), "-c", str(whole)]
         command += ["-g", "error_log stderr;"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)

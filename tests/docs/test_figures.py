@@ -7,8 +7,9 @@ from types import ModuleType
 
 import pytest
 
-from routeguard import forwarded, origins, peers
+from routeguard import addresses, forwarded, origins, peers
 from routeguard.policies.errors import problem
+from routeguard.policies.proxied import policy as proxied_policy
 from routeguard.serving import plan
 from routeguard.serving import preflight_targets as targets
 
@@ -18,6 +19,10 @@ LIMITS = {
     "plans by set of rules": plan.KEPT_PLANS,
     "targets of preflights": targets.KEPT_TARGETS,
     "peers whose trust": peers.KNOWN_PEERS,
+    "what proxies wrote": proxied_policy.KEPT,
+    "addresses that were read": addresses.KEPT,
+    "lines of `Forwarded` that were read": forwarded.KEPT_LINES,
+    "entries of `X-Forwarded-For`": forwarded.MOST_ENTRIES,
     "the length of a path": targets.LONGEST_KEY,
     "the length of an `Origin`": origins.LONGEST_ORIGIN,
     "the length of a `Forwarded`": forwarded.LONGEST_LINE,

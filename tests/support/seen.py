@@ -25,7 +25,9 @@ from routeguard import (
     deadline,
     errors,
     explain,
+    hosts,
     https,
+    proxied,
     shield,
     shielded_count,
     timeout,
@@ -47,6 +49,7 @@ async def answer(request: web.Request) -> web.Response:
         {
             "timeout": None if left is None else math.ceil(left),
             "shielded": _shielded(request),
+            "remote": request.remote,
         }
     )
 
@@ -159,6 +162,24 @@ async def _csrf(client: Client, path: str) -> str | None:
     return passed[0] if len(passed) == 1 else None
 
 
+async def _proxied(client: Client, path: str) -> str | None:
+    headers = {"X-Forwarded-For": ", ".join(f"203.0.113.{tag}" for tag in range(len(TAGS), 0, -1))}
+    async with send(client, "GET", path, headers=headers) as response:
+        remote = (await response.json())["remote"]
+    network, _, number = remote.rpartition(".")
+    return TAGS[int(number) - 1] if network == "203.0.113" else None
+
+
+async def _hosts(client: Client, path: str) -> str | None:
+    passed = []
+    for tag in TAGS:
+        async with send(client, "GET", path, headers={"Host": f"{tag}.example"}) as response:
+            if response.status != 421:
+                passed.append(tag)
+    assert passed in ([tag] for tag in TAGS) or passed == list(TAGS), passed
+    return passed[0] if len(passed) == 1 else None
+
+
 async def _label(client: Client, path: str) -> str | None:
     async with send(client, "GET", path) as response:
         return response.headers.get("X-Label")
@@ -170,6 +191,8 @@ KINDS = (
     Kind("cors", cors, lambda tag: cors(PAGE, expose_headers=tag), _cors),
     Kind("errors", errors, lambda tag: errors(error_handler(tag)), _errors),
     Kind("https", https, lambda tag: https(hsts=_number(tag)), _https),
+    Kind("proxied", proxied, lambda tag: proxied(hops=TAGS.index(tag) + 1), _proxied),
+    Kind("hosts", hosts, lambda tag: hosts(f"{tag}.example", "127.0.0.1"), _hosts),
     Kind("csrf", csrf, lambda tag: csrf(trusted_origins=f"https://{tag}.example"), _csrf),
     Kind("label", label, label, _label),
 )

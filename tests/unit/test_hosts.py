@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from routeguard import ConfigError
 from routeguard.authorities import read_authority
-from routeguard.policies.hosts import hosts
+from routeguard.policies.hosts.policy import hosts
 
 
 def admits(policy: hosts, host: str, scheme: str = "http") -> bool:
@@ -98,7 +98,7 @@ def test_who_is_admitted(name: str, host: str, scheme: str, admitted: bool) -> N
         ((lambda request: None,), r"write @hosts\('example.com'\)"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(names: tuple[Any, ...], said: str) -> None:
+def test_an_invalid_value_raises_config_error(names: tuple[Any, ...], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         hosts(*names)
 

@@ -1,5 +1,6 @@
 """`proxied`: the value, what it decides for each shape of headers, and against an oracle."""
 
+import functools
 import ipaddress
 import time
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from routeguard import ConfigError, Policy
 from routeguard.policies.proxied.decision import NOTHING, Reported
-from routeguard.policies.proxied.policy import proxied
+from routeguard.policies.proxied.policy import KEPT, LONGEST_KEPT, proxied
 from tests.support.requests import Transport, request_over
 from tests.unit.proxiedoracle import told_by_elements, told_by_lists
 
@@ -234,11 +235,17 @@ protos = st.sampled_from(["https", "http", "WSS", "ws", "", "x"])
 hops = st.none() | st.integers(1, 5)
 
 
+@functools.cache
+def one_policy(trusted: tuple[str, ...], count: int | None, *, forwarded: bool) -> proxied:
+    """One for all examples, so that what it remembers of one could be taken for another's."""
+    return proxied(["127.0.0.1", *trusted], hops=count, forwarded=forwarded)
+
+
 @given(lines_of(entry, 4), lines_of(protos, 4), networks, hops)
 def test_lists_say_what_the_oracle_says(
     given_for: list[str], given_proto: list[str], trusted: list[str], count: int | None
 ) -> None:
-    policy = proxied(["127.0.0.1", *trusted], hops=count)
+    policy = one_policy(tuple(trusted), count, forwarded=False)
     headers = {FOR: given_for, PROTO: given_proto}
     flat = [(name, line) for name, lines in headers.items() for line in lines]
     found = policy.reported(asked(flat))
@@ -262,7 +269,7 @@ broken = st.sampled_from(['for="', "for=a b", '";proto=https', "proto=https;prot
 def test_forwarded_says_what_the_oracle_says(
     lines: list[str], trusted: list[str], count: int | None
 ) -> None:
-    policy = proxied(["127.0.0.1", *trusted], hops=count, forwarded=True)
+    policy = one_policy(tuple(trusted), count, forwarded=True)
     found = policy.reported(asked(("Forwarded", line) for line in lines))
     assert (found.remote, found.scheme) == told_by_elements(lines, list(policy.trusted), count)
 
@@ -294,6 +301,30 @@ def test_a_client_cannot_choose_its_address(own: list[str], peer: str, trusted: 
         joined = ", ".join([*own, peer])
         assert policy.reported(asked([(FOR, joined)])).remote == alone
         assert policy.reported(asked([*((FOR, line) for line in own), (FOR, peer)])).remote == alone
+
+
+def test_what_is_remembered_is_of_the_same_headers() -> None:
+    policy = proxied(CLUSTER, host=True)
+    for _ in range(2):
+        for address in ("203.0.113.9", "203.0.113.10"):
+            for scheme in ("http", "https"):
+                for host, port in (("a.example", "443"), ("a.example", "80"), ("b.example", "80")):
+                    headers = [(FOR, address), (PROTO, scheme), (HOST, host), (PORT, port)]
+                    default = {"http": "80", "https": "443"}[scheme]
+                    named = host if port == default else f"{host}:{port}"
+                    assert told(policy, *headers) == (address, scheme, named)
+    plain = asked([(HOST, "a.example:443")])
+    assert policy.reported(plain).host == "a.example:443"
+    assert policy.reported(plain.clone(scheme="https")).host == "a.example"
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    policy = proxied(CLUSTER)
+    for number in range(3 * KEPT):
+        policy.reported(asked([(FOR, f"203.0.{number // 256}.{number % 256}")]))
+    assert len(policy._known) == KEPT
+    policy.reported(asked([(FOR, "203.0.113.9" + " " * LONGEST_KEPT)]))
+    assert len(policy._known) == KEPT
 
 
 def test_a_megabyte_of_addresses_takes_no_time() -> None:
@@ -333,7 +364,7 @@ def test_a_megabyte_of_addresses_takes_no_time() -> None:
         ({"host": "a.example"}, "host"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(arguments: dict[str, Any], said: str) -> None:
+def test_an_invalid_value_raises_config_error(arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         proxied(**arguments)
 

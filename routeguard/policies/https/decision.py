@@ -2,9 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
-from yarl import URL
 
 from routeguard.authorities import Authority
 from routeguard.forwarded import Element, read_elements, read_scheme
@@ -60,15 +58,12 @@ def is_malformed(headers: FieldLines) -> bool:
     return len(lines) > 0 and read_elements(lines[-1]) is None
 
 
-def over_https(request: web.BaseRequest, authority: Authority, port: int | None) -> URL:
-    """The URL of a request over HTTPS.
+def over_https(authority: Authority, port: int | None) -> Authority:
+    """The host and port over HTTPS of one that was asked for over plain HTTP.
 
     Args:
-        request: the request.
-        authority: the host and port that its client asked for.
-        port: the port of HTTPS; `None`: the one that the client wrote, unless that is HTTP's.
+        authority: what was asked for.
+        port: the port of HTTPS; `None`: the one that was asked for, unless that is HTTP's.
     """
     chosen = port or (None if authority.port == 80 else authority.port)
-    written = Authority(authority.host, None if chosen == 443 else chosen)
-    # Not joined: a path that begins with // would be read as another host.
-    return URL(f"https://{written}{request.rel_url.raw_path_qs}", encoded=True)
+    return Authority(authority.host, None if chosen == 443 else chosen)

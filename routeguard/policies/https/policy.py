@@ -8,9 +8,11 @@ from typing import ClassVar
 
 from aiohttp import web
 from multidict import CIMultiDict, istr
+from yarl import URL
 
+from routeguard.addresses import Node
 from routeguard.asking import Asked, Stated
-from routeguard.authorities import connection_scheme
+from routeguard.authorities import Authority, connection_scheme
 from routeguard.configuration import Faults, shown
 from routeguard.finding import Finding
 from routeguard.internals.request import change_request
@@ -121,13 +123,17 @@ class https(Policy):
 
     def bind(self, place: Place) -> BoundHttps:
         """The policy as it serves requests."""
-        return BoundHttps(self)
+        return BoundHttps(self, place)
 
     def reported(self, request: web.BaseRequest) -> str | None:
         """The scheme that a trusted proxy reports; `None` where none does."""
         found = reported_scheme(request.headers, self.match_headers)
         # Reading the peer costs more than finding no header.
         return found if found is not None and self._peers.includes(request) else None
+
+    def trusts(self, peer: Node) -> bool:
+        """Whether a peer's headers are believed."""
+        return peer in self._peers
 
     def rescheme(self, request: web.Request) -> web.Request:
         """The request with the scheme that the client used: itself, changed, or a clone."""
@@ -146,19 +152,20 @@ class https(Policy):
         if self.hsts is not None and secure:
             headers.setdefault("Strict-Transport-Security", self.hsts)
 
-    def demand(self, request: web.BaseRequest) -> None:
-        """Refuses a request over plain HTTP where HTTPS is demanded.
-
-        Raises:
-            web.HTTPException: 308, 403 or 400.
-        """
+    def refusal(self, request: web.BaseRequest) -> web.HTTPException:
+        """The answer to a request over plain HTTP where HTTPS is demanded: 308, 403 or 400."""
         if request.method not in ("GET", "HEAD"):
-            raise web.HTTPForbidden(text="this resource is served over HTTPS only")
+            return web.HTTPForbidden(text="this resource is served over HTTPS only")
         authority = asked_authority(request)
         if authority is None:
-            raise web.HTTPBadRequest(text="Host makes no URL")
-        port = None if self.redirect is True else self.redirect
-        raise web.HTTPPermanentRedirect(over_https(request, authority, port))
+            return web.HTTPBadRequest(text="Host makes no URL")
+        # Not joined: a path that begins with // would be read as another host.
+        target = f"https://{self.target_of(authority)}{request.rel_url.raw_path_qs}"
+        return web.HTTPPermanentRedirect(URL(target, encoded=True))
+
+    def target_of(self, authority: Authority) -> Authority:
+        """The host and port that a redirect leads to from one that was asked for."""
+        return over_https(authority, None if self.redirect is True else self.redirect)
 
 
 DEFAULT_TRUSTED_TEXTS = read_trusted(DEFAULT_TRUSTED, Faults("https"))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from routeguard.asking import Asked, Stated
 from routeguard.finding import Finding, few
-from routeguard.policies.https.decision import reported_scheme
+from routeguard.policies.https.decision import is_malformed, reported_scheme
 
 if TYPE_CHECKING:
     from routeguard.policies.https.policy import https
@@ -14,12 +14,28 @@ __all__ = ["findings", "rows"]
 
 
 def rows(policy: "https", asked: Asked) -> Iterator[tuple[str, str]]:
-    """The scheme that the application would see."""
-    if reported_scheme(asked.request.headers, policy.match_headers) != "https":
-        refused = ", which is redirected or refused" if policy.redirect else ""
+    """The scheme that the application would see, and whether it is redirected."""
+    seen, headers = asked.seen, asked.request.headers
+    refused = ", which is redirected or refused" if policy.redirect else ""
+    if seen.by_proxied:
+        if policy.redirect and seen.scheme == "http":
+            yield "note", "https redirects or refuses it, as it came over plain HTTP"
+        return
+    trusted = ", ".join(policy.trusted)
+    said = reported_scheme(headers, policy.match_headers)
+    if seen.peer is not None and not policy.trusts(seen.peer):
         yield "scheme", f"http{refused}"
+        if said is not None:
+            yield "note", f"https believes no header of {seen.peer}, which is not among {trusted}"
+        return
+    if said == "https":
+        condition = "" if seen.peer is not None else f", if the proxy is among {trusted}"
+        yield "scheme", f"https{condition}"
     else:
-        yield "scheme", f"https, if the proxy is among {', '.join(policy.trusted)}"
+        yield "scheme", f"http{refused}"
+    seen.scheme = said or seen.scheme
+    if "Forwarded" in policy.names and is_malformed(headers):
+        yield "note", "Forwarded is malformed, and says nothing"
 
 
 def findings(policy: "https", stated: Stated) -> Iterator[Finding]:

@@ -1,12 +1,13 @@
 """What trusted proxies report of a request: a pure function of its headers."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from routeguard.addresses import UNIX, Address, Node, read_node
 from routeguard.authorities import read_authority
+from routeguard.configuration import shown
 from routeguard.forwarded import (
     MOST_ENTRIES,
     Element,
@@ -18,7 +19,7 @@ from routeguard.forwarded import (
 )
 from routeguard.peers import Trusted
 
-__all__ = ["NOTHING", "Reported", "report"]
+__all__ = ["NOTHING", "FieldLines", "Reported", "ignored", "report"]
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -62,8 +63,11 @@ def report(
         host: whether the host is reported.
         scheme: the request's own, by which a default port is left out where none is reported.
     """
-    read = _read_forwarded if forwarded else _read_lists
-    address, said = read(headers, trusted, hops)
+    address, said = (
+        _read_forwarded(headers, trusted, hops)
+        if forwarded
+        else _read_lists(headers, trusted, hops, host=host)
+    )
     found = read_scheme(said.proto)
     return Reported(
         remote=None if address is None else str(address),
@@ -103,7 +107,7 @@ def find_client(
 
 
 def _read_lists(
-    headers: FieldLines, trusted: Trusted, hops: int | None
+    headers: FieldLines, trusted: Trusted, hops: int | None, *, host: bool
 ) -> tuple[Address | None, Element]:
     lines = headers.getall("X-Forwarded-For", ())
     address, position = find_client(map(read_node, entries_from_right(lines)), trusted, hops)
@@ -113,12 +117,15 @@ def _read_lists(
         given = headers.getall(name, ())
         return entry_from_right(given, position if count_entries(given) == count else 0)
 
-    host, port = said("X-Forwarded-Host"), said("X-Forwarded-Port")
-    authority = read_authority(host)
+    proto = said("X-Forwarded-Proto")
+    if not host:
+        return address, Element(proto=proto)
+    named, port = said("X-Forwarded-Host"), said("X-Forwarded-Port")
+    authority = read_authority(named)
     if authority is not None and authority.port is None and port:
         with_port = read_authority(f"{authority.host}:{port}")
-        host = host if with_port is None else str(with_port)
-    return address, Element(host=host, proto=said("X-Forwarded-Proto"))
+        named = named if with_port is None else str(with_port)
+    return address, Element(host=named, proto=proto)
 
 
 def _read_forwarded(
@@ -153,3 +160,37 @@ def _host(text: str, scheme: str) -> str | None:
     if authority.port == DEFAULT_PORTS[scheme]:
         authority = replace(authority, port=None)
     return str(authority)
+
+
+READERS: Mapping[str, tuple[Callable[[str], object], str]] = {
+    "X-Forwarded-For": (read_node, "address"),
+    "X-Forwarded-Proto": (read_scheme, "scheme"),
+    "X-Forwarded-Host": (read_authority, "host"),
+    "for": (read_node, "address"),
+    "proto": (read_scheme, "scheme"),
+    "host": (read_authority, "host"),
+}
+
+
+def ignored(headers: FieldLines, *, forwarded: bool, host: bool) -> Iterator[str]:
+    """What of the headers says nothing because it is malformed, in words."""
+    said: dict[str, list[str]] = {}
+    if forwarded:
+        lines = headers.getall("Forwarded", ())
+        if any(read_elements(line) is None for line in lines):
+            yield "Forwarded has a malformed line: it says nothing, nor do those before it"
+        for element in _elements_from_right(lines):
+            for name, value in (
+                ("for", element.node),
+                ("proto", element.proto),
+                ("host", element.host if host else ""),
+            ):
+                said.setdefault(name, []).extend([value] if value else [])
+    else:
+        for name in ("X-Forwarded-For", "X-Forwarded-Proto", *(["X-Forwarded-Host"] * host)):
+            said[name] = list(entries_from_right(headers.getall(name, ())))
+    for name, entries in said.items():
+        read, what = READERS[name]
+        wrong = next((entry for entry in entries if read(entry) is None), None)
+        if wrong is not None:
+            yield f"{name}: {shown(wrong)} is no {what}, and says nothing"

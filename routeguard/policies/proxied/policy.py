@@ -1,15 +1,21 @@
 """`proxied`: the client's address, scheme and host, as trusted proxies report them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from aiohttp import web
 from multidict import istr
 
+from routeguard.addresses import Node
+from routeguard.asking import Asked, Stated
+from routeguard.bounded import Bounded
 from routeguard.configuration import Faults, shown
+from routeguard.finding import Finding
 from routeguard.forwarded import MOST_ENTRIES
 from routeguard.peers import DEFAULT_TRUSTED, EVERYONE, Trusted, make_trusted, read_trusted
-from routeguard.policies.proxied.decision import NOTHING, Reported, report
+from routeguard.policies.proxied import telling
+from routeguard.policies.proxied.decision import NOTHING, FieldLines, Reported, report
 from routeguard.policies.proxied.serving import BoundProxied
 from routeguard.policy import Place, Policy
 
@@ -19,6 +25,10 @@ ADDRESS_LIST = istr("X-Forwarded-For")
 SCHEME_LIST = istr("X-Forwarded-Proto")
 HOST_LISTS = (istr("X-Forwarded-Host"), istr("X-Forwarded-Port"))
 FORWARDED = istr("Forwarded")
+
+NO_LINES: tuple[str, ...] = ()
+KEPT = 1000
+LONGEST_KEPT = 512
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -53,11 +63,16 @@ class proxied(Policy):
             is no number from 1 to 100, `forwarded` or `host` that is no bool.
     """
 
+    finding_codes: ClassVar[Mapping[str, str]] = {"RG402": "proxied believes everyone"}
+
     trusted: tuple[str, ...]
     hops: int | None
     forwarded: bool
     host: bool
+    headers: tuple[istr, ...] = field(compare=False)
+    """The headers that are read."""
     _peers: Trusted = field(compare=False)
+    _known: Bounded[Reported] = field(compare=False)
 
     def __init__(
         self,
@@ -91,7 +106,10 @@ class proxied(Policy):
         object.__setattr__(self, "hops", hops)
         object.__setattr__(self, "forwarded", forwarded)
         object.__setattr__(self, "host", host)
+        read = self.scheme_headers if forwarded else (ADDRESS_LIST, *self.scheme_headers)
+        object.__setattr__(self, "headers", read)
         object.__setattr__(self, "_peers", make_trusted(texts))
+        object.__setattr__(self, "_known", Bounded(KEPT))
 
     def __repr__(self) -> str:
         given = [] if self.trusted == DEFAULT_TEXTS else [f"{list(self.trusted)!r}"]
@@ -105,30 +123,56 @@ class proxied(Policy):
         return BoundProxied(self)
 
     @property
-    def scheme_headers(self) -> tuple[str, ...]:
+    def scheme_headers(self) -> tuple[istr, ...]:
         """The headers that scheme and host are read from."""
         if self.forwarded:
             return (FORWARDED,)
         return (SCHEME_LIST, *HOST_LISTS) if self.host else (SCHEME_LIST,)
 
-    @property
-    def headers(self) -> tuple[str, ...]:
-        """The headers that are read."""
-        return self.scheme_headers if self.forwarded else (ADDRESS_LIST, *self.scheme_headers)
+    def trusts(self, peer: Node) -> bool:
+        """Whether a peer's headers are believed."""
+        return peer in self._peers
 
     def reported(self, request: web.BaseRequest) -> Reported:
         """What trusted proxies report of a request; nothing where the peer is not trusted."""
         headers = request.headers
         if not any(name in headers for name in self.headers) or not self._peers.includes(request):
             return NOTHING
-        return report(
-            headers,
-            self._peers,
-            hops=self.hops,
-            forwarded=self.forwarded,
-            host=self.host,
-            scheme=request.scheme,
-        )
+        return self.report(headers, request.scheme)
+
+    def report(self, headers: FieldLines, scheme: str) -> Reported:
+        """What headers report, whoever sent them.
+
+        A client sends many requests, for which a proxy writes the same: what was read is
+        remembered by what was written.
+
+        Args:
+            headers: the request's.
+            scheme: the request's own, by which a default port is left out where none is reported.
+        """
+        written = tuple([tuple(headers.getall(name, NO_LINES)) for name in self.headers])
+        key = (written, scheme)
+        known = self._known.get(key)
+        if known is None:
+            known = report(
+                headers,
+                self._peers,
+                hops=self.hops,
+                forwarded=self.forwarded,
+                host=self.host,
+                scheme=scheme,
+            )
+            if sum(len(line) for lines in written for line in lines) <= LONGEST_KEPT:
+                self._known.put(key, known)
+        return known
+
+    def explain(self, asked: Asked) -> Iterator[tuple[str, str]]:
+        """Address, scheme and host that the application would see."""
+        return telling.rows(self, asked)
+
+    def findings(self, stated: Stated) -> Iterator[Finding]:
+        """Whether it believes everyone."""
+        return telling.findings(self, stated)
 
 
 DEFAULT_TEXTS = read_trusted(DEFAULT_TRUSTED, Faults("proxied"))

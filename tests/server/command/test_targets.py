@@ -206,7 +206,10 @@ def test_an_application_that_is_not_set_up(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("routes", TOUR, "--only", "corss"), "no kind of policy is 'corss': https, cors, "),
+        (
+            ("routes", TOUR, "--only", "corss"),
+            "no kind of policy is 'corss': proxied, https, cors, ",
+        ),
         (("check", TOUR, "--ignore", "RG999"), "'RG999' is no code: there are RG101, "),
         (("explain", TOUR, "GET", "orders"), "a path begins with /"),
         (("explain", TOUR, "GET", "/x", "--header", "nothing"), "'nothing' is no header"),

@@ -310,6 +310,31 @@ ANSWERS = [
 ]
 
 
+async def test_middlewares_outside_see_the_client(aiohttp_server: AiohttpServer) -> None:
+    seen: list[tuple[str | None, str | None, bool]] = []
+
+    @web.middleware
+    async def trace(request: web.Request, handler: Handler) -> web.StreamResponse:
+        before = request.remote
+        try:
+            return await handler(request)
+        finally:
+            seen.append((before, request.remote, request.secure))
+
+    app = web.Application()
+    app.router.add_get("/x", tell)
+    routeguard.setup(app, proxied(), https(redirect=True), outside=[trace])
+    server = await aiohttp_server(app)
+    for path in ("/x", "/nowhere"):
+        await talk(get(path, CLIENT, SECURE), port=server.port)
+    await talk(get("/x", CLIENT), port=server.port)
+    assert seen == [
+        ("127.0.0.1", "203.0.113.9", True),
+        ("127.0.0.1", "203.0.113.9", True),
+        ("127.0.0.1", "203.0.113.9", False),
+    ]
+
+
 @pytest.mark.parametrize(("path", "status", "headers"), ANSWERS)
 async def test_the_log_knows_the_client_of_every_answer(
     aiohttp_server: AiohttpServer,

@@ -251,7 +251,8 @@ async def test_beside_an_application_that_is_set_up_nothing_applies(
             explain(site, "GET", path)
 
 
-@by_kind
+# What `hosts` admits is found out by asking for other hosts, which here lead elsewhere.
+@pytest.mark.parametrize("kind", [one for one in KINDS if one.name != "hosts"], ids=str)
 async def test_domains(aiohttp_client: AiohttpClient, kind: Kind) -> None:
     make = kind.make
     shop, admin, site = routed("/x", "/y"), routed("/z"), routed("/site")

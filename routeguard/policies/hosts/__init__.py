@@ -1,0 +1,1 @@
+"""`hosts`: only requests for these hosts."""
