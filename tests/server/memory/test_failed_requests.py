@@ -144,10 +144,6 @@ async def failing(request: web.Request, error: Exception) -> web.StreamResponse:
     raise ZeroDivisionError("the error handler itself")
 
 
-async def by_raising(request: web.Request, error: Exception) -> web.StreamResponse:
-    raise web.HTTPConflict(text="conflict")
-
-
 async def streaming(request: web.Request, error: Exception) -> web.StreamResponse:
     response = web.StreamResponse(status=503)
     await response.prepare(request)
@@ -177,7 +173,6 @@ LEFT: dict[str, errors] = {
     "ignored": errors(ignore=Exception),
     "again": errors(again),
     "failing": errors(failing),
-    "by raising": errors(by_raising),
 }
 KINDS: dict[str, Policy] = {
     "timeout": timeout(20),
@@ -345,6 +340,44 @@ def test_in_a_sub_application(column: str) -> None:
     ]
     app = application(upload, *policies, within=True)
     assert set(expected) - asyncio.run(freed(app, expected, "/within")) == set()
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+EVIL = "https://evil.example"
+REFUSALS: dict[str, tuple[Policy, str, int]] = {
+    "csrf": (csrf(), f"Origin: {EVIL}", 403),
+    "hosts": (hosts("other.example"), "X-A: b", 421),
+    "body": (body(3), "X-A: b", 413),
+    "rate_limit": (rate_limit("1/hour"), "X-A: b", 429),
+    "https": (https(redirect=True), "X-A: b", 403),
+}
+
+
+@pytest.mark.parametrize("more", [(), MANY[2:3], (shield, timeout(20))], ids=["", "cors", "work"])
+@pytest.mark.parametrize("name", REFUSALS)
+async def test_a_request_that_is_refused(name: str, more: tuple[Policy, ...]) -> None:
+    policy, line, status = REFUSALS[name]
+    answers = () if name == "https" else (errors(problem_details),)  # https is outside of errors
+    app = application(upload, policy, *more, *answers)
+
+    async def note(request: web.Request, response: web.StreamResponse) -> None:
+        app[SEEN].append(weakref.ref(request))
+        statuses.append(response.status)
+
+    statuses: list[int] = []
+    app.on_response_prepare.append(note)
+    lines = ["POST /before/unexpected HTTP/1.1", "Host: shop.example", "Content-Length: 5",
+             "Connection: close", line, "", ""]  # fmt: skip
+    async with serving(app) as port:
+        for _ in range(2):
+            async with asyncio.timeout(PATIENCE):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write("\r\n".join(lines).encode() + b"hello")
+                await reader.read()
+                writer.close()
+        assert statuses[-1] == status
+        assert await is_freed(app) or name == "https"  # an HTTPException, which aiohttp keeps
 
 
 # --- bounds that pass -----------------------------------------------------------------------------

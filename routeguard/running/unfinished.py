@@ -5,7 +5,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from routeguard.running.started import INTERNAL_ERROR, cut_off
 
-__all__ = ["Unfinished", "end_unfinished"]
+__all__ = ["Unfinished", "end_unfinished", "unfinished"]
 
 
 class Unfinished(web.StreamResponse):
@@ -16,13 +16,9 @@ class Unfinished(web.StreamResponse):
 
 
 async def end_unfinished(
-    request: web.Request, begun: web.StreamResponse | None
+    request: web.BaseRequest, begun: web.StreamResponse | None
 ) -> web.StreamResponse:
     """Cuts a started response off, and has aiohttp close its connection.
-
-    An exception would make aiohttp log the failure a second time, and write an `HTTPException`
-    into the stream that has started. What is returned here fails as if the client had gone, which
-    aiohttp takes in silence.
 
     Args:
         request: the request.
@@ -32,6 +28,19 @@ async def end_unfinished(
         What to return to aiohttp.
     """
     await cut_off(request, begun, INTERNAL_ERROR)
+    return unfinished(begun)
+
+
+def unfinished(begun: web.StreamResponse | None) -> web.StreamResponse:
+    """What to return to aiohttp for a response that was cut off.
+
+    An exception would make aiohttp log the failure a second time, and write an `HTTPException`
+    into the stream that has started. What is returned here fails as if the client had gone, which
+    aiohttp takes in silence.
+
+    Args:
+        begun: the response that was cut off, if it is known.
+    """
     if begun is None or not begun.prepared:
         return Unfinished()
     begun.write_eof = _refuse  # type: ignore[method-assign]
