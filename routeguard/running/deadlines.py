@@ -279,8 +279,10 @@ class Deadline:
 
     def response_started(self, response: web.StreamResponse) -> None:
         """The bound on the start has been kept; from here on the stream must not fall silent."""
-        self.response = response
         bounds = self.bounds
+        if bounds is NO_BOUNDS:
+            return  # it has ended, or has nothing to bound
+        self.response = response
         if bounds.start is not None:
             self._disarm(bounds.start)
         if bounds.idle is not None and self._passed is None and watched(response):

@@ -24,7 +24,7 @@ from routeguard.policies.timeout.serving import BoundTimeout, expired, note_over
 from routeguard.policy import Guarded, Handler
 from routeguard.running.application import Running
 from routeguard.running.deadlines import Clock, Deadline
-from routeguard.running.started import last_answer
+from routeguard.running.last_answer import last_answer
 from routeguard.running.state import MARKED, State, StateMark, keep_state, state_of
 
 __all__ = ["FastLane", "find_lane"]

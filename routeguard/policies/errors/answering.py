@@ -11,11 +11,11 @@ from routeguard.http import is_http_exception
 from routeguard.policies.errors.carried import carry_over
 from routeguard.policies.errors.context import forget_error, remember_error
 from routeguard.policies.errors.handlers import ErrorHandler, name_of
-from routeguard.policies.errors.unfinished import end_unfinished
 from routeguard.quoting import quoted
 from routeguard.refusals import Refusal
 from routeguard.running.deadlines import HandlerTimeout
 from routeguard.running.state import begun_of
+from routeguard.running.unfinished import end_unfinished
 
 __all__ = ["Question", "ask", "log_unfinished"]
 

@@ -28,10 +28,10 @@ from routeguard.policies.errors.handlers import (
     type_name,
 )
 from routeguard.policies.errors.serving import BoundErrors
-from routeguard.policies.errors.unfinished import end_unfinished
 from routeguard.policy import Place, Policy
 from routeguard.running.started import INTERNAL_ERROR, can_be_answered, cut_off
 from routeguard.running.state import begun_of
+from routeguard.running.unfinished import end_unfinished
 
 __all__ = ["ErrorHandler", "errors", "get_error_response"]
 
