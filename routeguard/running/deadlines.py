@@ -313,7 +313,11 @@ class Deadline:
         self.bounds = NO_BOUNDS
 
     def timeout(
-        self, request: web.Request, cancellation: asyncio.CancelledError, *, answerable: bool
+        self,
+        request: web.Request,
+        cancellation: asyncio.CancelledError | None,
+        *,
+        answerable: bool,
     ) -> HandlerTimeout | BodyTimeout:
         """The exception for the bound that was passed.
 

@@ -48,6 +48,11 @@ def verdicts(results: Results) -> Iterator[Verdict]:
                 0.37,
             )
         yield Verdict(
+            "five policies with an observer / without",
+            get["observed"].ratio(get["fallback"]),
+            1.02,
+        )
+        yield Verdict(
             "a route without policy / no-op middleware and receiver",
             get["none"].ratio(get["floor"]),
             1.3,

@@ -162,18 +162,16 @@ class BoundRateLimit(Bound):
         if logger.isEnabledFor(logging.INFO):
             logger.info(
                 "%s %s %s: %s are used up for %s (%s)",
+                "would refuse" if policy.report_only else "refused",
                 request.method,
                 quoted(request.path),
-                "would be refused" if policy.report_only else "refused",
                 policy.name or "; ".join(map(str, policy.rates)),
                 quoted(key),
                 place,
             )
         refusal = RateLimited(wait, policy.name or place.text)
         action: Action = "would refuse" if policy.report_only else "refused"
-        place.running.tell(
-            request, "rate_limit", action, place=place.text, status=refusal.status, error=refusal
-        )
+        place.tell(request, "rate_limit", action, status=refusal.status, error=refusal)
         if not policy.report_only:
             raise refusal
 
