@@ -135,6 +135,7 @@ class BodyState(TimerNoop):
         "idle",
         "is_compressed",
         "is_limited",
+        "is_stopped",
         "keeps",
         "max_size",
         "tap",
@@ -149,6 +150,8 @@ class BodyState(TimerNoop):
         """Whether a whole body stays readable after its connection has gone."""
         self.is_limited: bool = False
         """Whether what the client does wrong is to be answered as what it is."""
+        self.is_stopped: bool = False
+        """Whether the connection throws away all that arrives."""
         self.max_size: int | None = None
         self.idle: float | None = None
         self.total: float | None = None

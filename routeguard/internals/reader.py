@@ -117,7 +117,6 @@ class GuardedReader(StreamReader):
         state.failure = failure
         state.ended = self._eof
         self._eof = False
-        self._remove_tap()
         if state.closes and state.is_compressed and not state.ended:
             self._protocol.close()  # nothing more is unpacked
         waiters, self._waiter = (self._waiter, self._eof_waiter), None
@@ -179,17 +178,17 @@ class GuardedReader(StreamReader):
         The end of the body will not be seen, so the connection can serve no other request.
         """
         protocol = self._protocol
+        self._timer.is_stopped = True
         protocol.close()
         protocol.pause_reading()  # which ends the parser's loop over what it holds
         self._loop.call_soon(protocol.resume_reading)
 
     def feed_eof(self) -> None:
         super().feed_eof()
+        self._remove_tap()
         if self._timer.failure is not None:
             self._eof = False
             self._timer.ended = True
-        else:
-            self._remove_tap()
 
     def begin_http_chunk_receiving(self) -> None:
         if self._timer.failure is None:
@@ -229,7 +228,7 @@ class GuardedReader(StreamReader):
             state.heard = self._loop.time()
 
     def _is_over(self) -> bool:
-        return self._timer.closes
+        return self._timer.is_stopped or self._timer.closes
 
     def _tell(self, error: Exception) -> None:
         if not self._eof:
