@@ -13,7 +13,7 @@ from routeguard.internals.connection import (
     stop_sending_file,
 )
 
-__all__ = ["GOING_AWAY", "INTERNAL_ERROR", "can_be_answered", "cut_off", "pass_on"]
+__all__ = ["GOING_AWAY", "INTERNAL_ERROR", "answer_again", "can_be_answered", "cut_off"]
 
 # RFC 6455, section 7.4.1.
 GOING_AWAY = 1001
@@ -82,23 +82,26 @@ async def cut_off(request: web.BaseRequest, response: web.StreamResponse | None,
         await stop_sending_file(request)
 
 
-def pass_on(
+def answer_again(
     request: web.BaseRequest, error: Exception, begun: web.StreamResponse | None
-) -> web.Response:
-    """Raises an error on, or answers with a copy of one that was a response before.
+) -> web.Response | None:
+    """A copy of an `HTTPException` that was another request's response before.
 
-    An `HTTPException` is a response, and aiohttp sends nothing for one that it has sent already:
-    the same object raised for another request would leave that client waiting.
+    aiohttp sends nothing for one that it has sent already: the same object raised for another
+    request would leave that client waiting.
 
     Args:
         request: the request.
         error: what was raised.
         begun: the response that was begun for this request, if one was.
+
+    Returns:
+        The copy; `None` for anything else, which is to be raised on.
     """
     if not isinstance(error, web.HTTPException) or not error.prepared or error is begun:
-        raise error
+        return None
     if request.writer.output_size > 0:
-        raise error
+        return None
     headers = error.headers.copy()
     for name in list(headers):
         if name.lower() in STAMPED or name[:15].lower() == "access-control-":

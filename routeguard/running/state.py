@@ -44,7 +44,11 @@ class State:
     deadline: Deadline | None = None
     """The deadline that runs, or that ran last."""
     clock: Clock | None = None
-    """Where an entry stands for a deadline, under the identity of this state."""
+    """The clock in whose queue an entry stands for a deadline."""
+    key: int = 0
+    """What the entry is found by."""
+    is_examined: bool = False
+    """Whether a response was written on before it is sent, so that it bears a mark."""
     shielded: bool = False
     """Whether the handler's work runs in a task that the application owns."""
     detached_from: "asyncio.Task[object] | None" = None
@@ -56,6 +60,8 @@ class State:
     """What is told when the response begins."""
     notes: dict[object, object] | None = None
     """What policies keep for the time of the request, by the policy as it was bound."""
+    ended: bool = False
+    """Whether all policies have done with the request."""
 
     def __init__(self, handler: Handler, marks: "tuple[StateMark, ...]", owner: object) -> None:
         self.handler: Handler = handler
@@ -75,17 +81,29 @@ class State:
 
     def started(self, response: web.StreamResponse) -> None:
         """Notes that a response begins, and tells the watchers."""
+        if self.ended:
+            return  # it would be kept in memory by what it has itself
         self.response = response
-        if self.clock is not None and (deadline := self.running_deadline()) is not None:
-            deadline.response_started(response)
+        if self.clock is not None:
+            self.clock.response_started(self.key, response)
         for watcher in self.watchers:
             watcher.response_started(response)
 
     def running_deadline(self) -> Deadline | None:
         """The deadline that runs, or that ran last; made where only an entry stood for it."""
         if self.clock is not None:
-            self.deadline = self.clock.deadline_of(id(self)) or self.deadline
+            self.deadline = self.clock.deadline_of(self.key) or self.deadline
         return self.deadline
+
+    def end(self) -> None:
+        """Forgets the response, when all policies have done with the request.
+
+        A response holds its request and the request this state, so that a failed request would
+        stay in memory, with its body, until the cyclic collector runs.
+        """
+        self.ended = True
+        self.response = None
+        self.clock = None
 
     def note(self, key: object, value: object) -> None:
         """Keeps something for the time of the request."""

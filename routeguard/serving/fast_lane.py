@@ -24,7 +24,7 @@ from routeguard.policies.timeout.serving import BoundTimeout, expired, note_over
 from routeguard.policy import Guarded, Handler
 from routeguard.running.application import Running
 from routeguard.running.deadlines import Clock, Deadline
-from routeguard.running.started import pass_on
+from routeguard.running.started import answer_again
 from routeguard.running.state import MARKED, State, StateMark, keep_state, state_of
 
 __all__ = ["FastLane", "find_lane"]
@@ -110,20 +110,24 @@ class FastLane:
         if clock.timer is None:
             clock.arm(when)
         deadline = None
+        is_begun = False
         try:
             try:
                 response = await handler(request)
             finally:
+                # Only a deadline, or a response that has begun, has taken the key out.
+                is_begun = queue.pop(key, None) is None
                 if clock.unusual:
                     deadline = clock.leave(key)
-                else:
-                    queue.pop(key, None)  # a response that has begun has left already
-                    if not queue:
-                        clock.disarm()
+                elif not queue:
+                    clock.disarm()
         except (Exception, asyncio.CancelledError) as error:
             response = await self._answer(request, error, deadline)
         # Others may change their headers as they are prepared, or have been prepared already.
-        if self.is_alone and type(response) is web.Response and deadline is None:
+        if is_begun:
+            if (state := state_of(request)) is not None:
+                state.end()
+        elif self.is_alone and type(response) is web.Response:
             headers = response.headers
             lines = asked.getall(ORIGIN, NO_LINES)
             if (
@@ -138,7 +142,9 @@ class FastLane:
                 if response.prepared:
                     return response
                 if not self._cors.policy.write_known(request, headers):
-                    await self._cors.examine(request, response, self.state_of(request))
+                    state = self.state_of(request)
+                    state.is_examined = True
+                    await self._cors.examine(request, response, state)
             response.__setitem__(MARKED, request)
         return response
 
@@ -165,12 +171,11 @@ class FastLane:
         if state is None:
             match_info = request.match_info
             state = keep_state(request, State(match_info.handler, self._marks, self._owner))
-            deadline = self._clock.unusual.get(id(match_info))
-            if deadline is not None:
-                state.deadline = deadline
-                state.watchers = (deadline,)
-            else:  # nothing more is known of it than that it has started in time
-                self._clock.discard(id(match_info))
+            key = id(match_info)
+            if key in self._clock.queue or key in self._clock.unusual:
+                state.clock, state.key = self._clock, key
+            else:
+                state.end()  # nothing but the response is still to come
         return state
 
     def serves(self, request: web.Request) -> bool:
@@ -185,23 +190,29 @@ class FastLane:
     ) -> web.StreamResponse:
         """Answers what ended a handler."""
         state = state_of(request)
+        if state is None or state.ended:
+            state = keep_state(request, State(request.match_info.handler, self._marks, self._owner))
         if deadline is not None:
-            state = state or self.state_of(request)
             state.deadline = deadline
-        begun = None if state is None else state.response
-        if isinstance(error, asyncio.CancelledError):
-            if deadline is None or not deadline.timed_out:
-                note_overtaken(request, deadline)
-                raise error
-            timeout = await expired(request, deadline, begun)
-            timeout.__cause__ = error
-            error = timeout
-        if self._errors is not None:
-            try:
-                return await self._errors.answer(request, error)
-            except Exception as passed:
-                error = passed
-        return pass_on(request, error, begun)
+        begun = state.response
+        try:
+            if isinstance(error, asyncio.CancelledError):
+                if deadline is None or not deadline.timed_out:
+                    note_overtaken(request, deadline)
+                    raise error
+                error = await expired(request, deadline, begun, error)
+            if self._errors is not None:
+                try:
+                    return await self._errors.answer(request, error)
+                except Exception as passed:
+                    error = passed
+            copy = answer_again(request, error, begun)
+            if copy is not None:
+                return copy
+            raise error
+        finally:
+            state.end()
+            del error  # or error, traceback and this frame were a cycle
 
 
 def find_lane(

@@ -48,3 +48,4 @@ class BoundErrors(Bound):
             return await self._policy.answer(request, error, place)
         finally:
             match_info.current_app = before
+            del error  # or error, traceback and this frame were a cycle

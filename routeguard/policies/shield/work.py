@@ -129,6 +129,7 @@ class ShieldedWork(Service):
             _name(job)  # as by a second signal: whoever runs the application ends all tasks
         waiter = job.waiter
         if waiter is None:
+            job.state.work = None  # or task, failure, request and state were a cycle
             close_files(job.request)
             _report(job, task)
         elif not waiter.done():
@@ -226,9 +227,7 @@ async def _bounded(request: web.Request, inner: Run, state: State, bounds: Bound
         if not limit.timed_out:
             raise
         told = state.detached_from is None and can_be_answered(request, state.response)
-        timeout = limit.timeout(request, answerable=told)
-        timeout.__cause__ = error
-        return None, timeout
+        return None, limit.timeout(request, error, answerable=told)
     except BaseException as error:
         return None, error
 

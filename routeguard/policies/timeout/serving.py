@@ -44,25 +44,24 @@ class BoundTimeout(Bound):
             queue[key] = (when, task, request, None)
             if clock.timer is None:
                 clock.arm(when)
-            state.clock = clock
+            state.clock, state.key = clock, key
             deadline = None
             try:
                 try:
                     return await inner(request, state)
                 finally:
                     state.clock = None
+                    queue.pop(key, None)  # a response that has begun has left already
                     if clock.unusual:
                         deadline = clock.leave(key)
-                    else:  # then nothing else has taken the key out
-                        del queue[key]
-                        if not queue:
-                            clock.disarm()
+                    elif not queue:
+                        clock.disarm()
             except asyncio.CancelledError as error:
                 if deadline is None or not deadline.timed_out:
                     note_overtaken(request, deadline)
                     raise
                 state.deadline = deadline
-                raise await expired(request, deadline, state.response) from error
+                raise await expired(request, deadline, state.response, error) from error
 
         return run
 
@@ -87,7 +86,7 @@ class BoundTimeout(Bound):
                 if not deadline.timed_out:
                     note_overtaken(request, deadline)
                     raise
-                raise await expired(request, deadline, state.response) from error
+                raise await expired(request, deadline, state.response, error) from error
 
         return run
 
@@ -97,17 +96,21 @@ def note_overtaken(request: web.Request, deadline: Deadline | None) -> None:
 
     The cancellation goes on as such, as under `asyncio.timeout`, and nobody can be answered.
     """
-    if deadline is not None and deadline.expired:
-        passed = deadline.timeout(request, answerable=False)
+    passed = None if deadline is None else deadline.passed
+    if passed is not None:
+        told = HandlerTimeout(passed.seconds, passed.bound)
         path = quoted(request.path)
-        logger.warning("%s %s: %s, and was cancelled besides", request.method, path, passed)
+        logger.warning("%s %s: %s, and was cancelled besides", request.method, path, told)
 
 
 async def expired(
-    request: web.Request, deadline: Deadline, begun: web.StreamResponse | None
+    request: web.Request,
+    deadline: Deadline,
+    begun: web.StreamResponse | None,
+    cancellation: asyncio.CancelledError,
 ) -> HandlerTimeout | BodyTimeout:
     """The error for a bound that was passed; a response that has begun is cut off."""
     answerable = can_be_answered(request, begun)
     if not answerable:
         await cut_off(request, begun, GOING_AWAY)
-    return deadline.timeout(request, answerable=answerable)
+    return deadline.timeout(request, cancellation, answerable=answerable)
