@@ -7,7 +7,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
@@ -15,6 +15,7 @@ import routeguard
 from examples.tour.replica import offer_replicas
 from examples.tour.store import Orders, Row, opened
 from routeguard import (
+    Event,
     cors,
     csrf,
     default_error_handler,
@@ -27,6 +28,7 @@ from routeguard import (
     until_shutdown,
 )
 
+Observer = Callable[[Event], object]
 ORDERS = web.AppKey("orders", Orders)
 PAGES = ("http://127.0.0.1:*", "http://localhost:*")
 
@@ -181,7 +183,7 @@ async def close_account(request: web.Request) -> web.Response:
     return web.json_response({"closed": True})
 
 
-def protect(api: web.Application) -> None:
+def protect(api: web.Application, *observers: Observer) -> None:
     routeguard.setup(
         api,
         rule("POST /imports", timeout(None)),
@@ -192,15 +194,16 @@ def protect(api: web.Application) -> None:
         errors(problem_details),
         https(),
         drain=10,
+        observers=observers,
     )
 
 
-def make_api() -> web.Application:
+def make_api(*observers: Observer) -> web.Application:
     """The application, complete but not started: its database opens with it."""
     api = web.Application()
     api.add_routes(routes)
     offer_replicas(api, make_api)
-    protect(api)
+    protect(api, *observers)
     api.cleanup_ctx.append(database)
     return api
 

@@ -37,13 +37,15 @@ def forget_cancelled_drain(request: web.BaseRequest) -> None:
         return
     if waiter.cancelled():
         protocol._drain_waiter = None
-    else:
-        waiter.add_done_callback(_ask)
+    elif not waiter.done():
+        # Older versions shield it from the cancellation: nobody else asks how it ends.
+        waiter.add_done_callback(_retrieved)
 
 
-def _ask(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.cancelled():
-        waiter.exception()
+def _retrieved(future: "asyncio.Future[None]") -> None:
+    """Keeps asyncio from telling of a failure that nobody has asked for."""
+    if not future.cancelled():
+        future.exception()
 
 
 def is_waiting_for_message(response: web.WebSocketResponse) -> bool:

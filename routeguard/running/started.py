@@ -1,6 +1,7 @@
 """A response that has started and cannot be finished: the client must be able to tell."""
 
 import asyncio
+import logging
 from contextlib import suppress
 
 from aiohttp import web
@@ -12,8 +13,12 @@ from routeguard.internals.connection import (
     reset_later,
     stop_sending_file,
 )
+from routeguard.quoting import quoted
+from routeguard.running.deadlines import HandlerTimeout
 
-__all__ = ["GOING_AWAY", "INTERNAL_ERROR", "answer_again", "can_be_answered", "cut_off"]
+__all__ = ["GOING_AWAY", "INTERNAL_ERROR", "can_be_answered", "cut_off", "last_answer"]
+
+logger: logging.Logger = logging.getLogger("routeguard.timeout")
 
 # RFC 6455, section 7.4.1.
 GOING_AWAY = 1001
@@ -82,12 +87,14 @@ async def cut_off(request: web.BaseRequest, response: web.StreamResponse | None,
         await stop_sending_file(request)
 
 
-def answer_again(
+def last_answer(
     request: web.BaseRequest, error: Exception, begun: web.StreamResponse | None
 ) -> web.Response | None:
-    """A copy of an `HTTPException` that was another request's response before.
+    """The answer to an error that would not reach the client, or middlewares outside.
 
-    aiohttp sends nothing for one that it has sent already: the same object raised for another
+    A timeout is answered with 504 and logged, as aiohttp would do later, so that middlewares
+    outside see a status. An `HTTPException` that was another request's response before is copied:
+    aiohttp sends nothing for one that it has sent already, and the same object raised for another
     request would leave that client waiting.
 
     Args:
@@ -96,8 +103,14 @@ def answer_again(
         begun: the response that was begun for this request, if one was.
 
     Returns:
-        The copy; `None` for anything else, which is to be raised on.
+        The answer; `None` for anything else, which is to be raised on.
     """
+    if isinstance(error, HandlerTimeout) and can_be_answered(request, begun):
+        what = f"{quoted(request.method)} {quoted(request.path)}"
+        logger.error("%s is answered with 504: %s", what, error, exc_info=error)
+        answer = web.Response(status=error.status, content_type="text/plain")
+        answer.force_close()
+        return answer
     if not isinstance(error, web.HTTPException) or not error.prepared or error is begun:
         return None
     if request.writer.output_size > 0:

@@ -24,7 +24,7 @@ from routeguard.policies.timeout.serving import BoundTimeout, expired, note_over
 from routeguard.policy import Guarded, Handler
 from routeguard.running.application import Running
 from routeguard.running.deadlines import Clock, Deadline
-from routeguard.running.started import answer_again
+from routeguard.running.started import last_answer
 from routeguard.running.state import MARKED, State, StateMark, keep_state, state_of
 
 __all__ = ["FastLane", "find_lane"]
@@ -50,6 +50,7 @@ class FastLane:
         "_origins",
         "_owner",
         "_scheme_header",
+        "_timeout",
         "is_alone",
     )
 
@@ -59,6 +60,7 @@ class FastLane:
         sharing: BoundCors | None,
         answering: BoundErrors | None,
         secured: BoundHttps | None,
+        timing: BoundTimeout | None,
         chain: Callable[[web.Request, Handler], Awaitable[web.StreamResponse]],
         marks: tuple[StateMark, ...],
         owner: object,
@@ -69,6 +71,7 @@ class FastLane:
         self._cors = sharing
         self._errors = answering
         self._https = secured
+        self._timeout = timing
         self._chain = chain
         self._marks = marks
         self._owner = owner
@@ -200,15 +203,16 @@ class FastLane:
                 if deadline is None or not deadline.timed_out:
                     note_overtaken(request, deadline)
                     raise error
-                error = await expired(request, deadline, begun, error)
+                assert self._timeout is not None
+                error = await expired(request, deadline, begun, error, self._timeout.place)
             if self._errors is not None:
                 try:
                     return await self._errors.answer(request, error)
                 except Exception as passed:
                     error = passed
-            copy = answer_again(request, error, begun)
-            if copy is not None:
-                return copy
+            answer = last_answer(request, error, begun)
+            if answer is not None:
+                return answer
             raise error
         finally:
             state.end()
@@ -238,6 +242,7 @@ def find_lane(
     sharing: BoundCors | None = None
     answering: BoundErrors | None = None
     secured: BoundHttps | None = None
+    timing: BoundTimeout | None = None
     for one in bound:
         match one:
             case BoundCors():
@@ -249,10 +254,12 @@ def find_lane(
                 if len(policy.names) > 1:
                     return None
             case BoundTimeout(bounds=bounds) if bounds.total is bounds.idle is None:
-                clock = bounds.start
+                clock, timing = bounds.start, one
             case _:
                 return None
     if not IS_OPEN:
         return None
     clock = clock or running.clocks.of("start", math.inf)
-    return FastLane(clock, sharing, answering, secured, chain, marks, owner, is_alone=is_alone)
+    return FastLane(
+        clock, sharing, answering, secured, timing, chain, marks, owner, is_alone=is_alone
+    )

@@ -14,7 +14,7 @@ from routeguard.routes.resolution import Resolution, positions_of, resolve
 from routeguard.routes.scope import SCOPE
 from routeguard.routes.splits import Splits, splits_of
 from routeguard.running.application import Running
-from routeguard.running.started import answer_again
+from routeguard.running.started import last_answer
 from routeguard.running.state import Run, State, StateMark, keep_state
 from routeguard.serving.bindings import Binding, Bindings, joined
 from routeguard.serving.fast_lane import FastLane, find_lane
@@ -235,10 +235,10 @@ def _way_in(run: Run, marks: tuple[StateMark, ...], owner: object) -> Enter:
         try:
             return await run(request, state)
         except Exception as error:
-            copy = answer_again(request, error, state.response)
-            if copy is None:
+            answer = last_answer(request, error, state.response)
+            if answer is None:
                 raise
-            return copy
+            return answer
         finally:
             state.end()
 

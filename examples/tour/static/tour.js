@@ -276,6 +276,18 @@ document.getElementById("all").addEventListener("click", async ({ currentTarget 
   currentTarget.disabled = false;
 });
 
+function count(counts) {
+  document.getElementById("counters").replaceChildren(...Object.entries(counts).map(([what, number]) => {
+    const pair = document.createElement("div");
+    const term = document.createElement("dt");
+    term.textContent = what;
+    const figure = document.createElement("dd");
+    figure.textContent = number;
+    pair.append(term, figure);
+    return pair;
+  }));
+}
+
 // The server's side, as server-sent events from the page's own origin.
 const wire = document.getElementById("wire");
 const consoleList = document.getElementById("console");
@@ -285,6 +297,7 @@ events.onopen = () => { wire.dataset.state = "on"; wire.textContent = "connected
 events.onerror = () => { wire.dataset.state = "off"; wire.textContent = "not connected"; };
 events.onmessage = ({ data }) => {
   const event = JSON.parse(data);
+  if (event.counts) return count(event.counts);
   const item = document.createElement("li");
   const time = document.createElement("time");
   time.textContent = new Date().toLocaleTimeString("en-GB");

@@ -9,7 +9,7 @@ from routeguard.body_timeout import BodyTimeout
 from routeguard.internals.bodies import limit_body
 from routeguard.internals.reader import GuardedReader
 from routeguard.internals.request import close_after_answer, length_of_body
-from routeguard.policy import Bound
+from routeguard.policy import Bound, Place
 from routeguard.quoting import quoted
 from routeguard.running.deadlines import HandlerTimeout
 from routeguard.running.started import INTERNAL_ERROR, can_be_answered, cut_off
@@ -26,7 +26,7 @@ class BoundBody(Bound):
     __slots__ = ("_place", "idle", "max_size", "total")
 
     def __init__(
-        self, max_size: int | None, idle: float | None, total: float | None, place: str
+        self, max_size: int | None, idle: float | None, total: float | None, place: Place
     ) -> None:
         self.max_size: int | None = max_size
         self.idle: float | None = idle
@@ -54,9 +54,7 @@ class BoundBody(Bound):
             request: web.Request, state: State, body: GuardedReader
         ) -> web.StreamResponse:
             try:
-                if self.refuses_body(request):
-                    body.refuse(length_of_body(request) or 0)
-                body.state.assert_timeout()  # what has arrived already may be too much
+                body.check_size(length_of_body(request))
                 response = await inner(request, state)
             except Exception as error:
                 refusal = body.state.refusal() or _timeout_in_body(error)
@@ -82,7 +80,18 @@ class BoundBody(Bound):
             "%s %s (%s): %s", request.method, quoted(request.path), self._place, refusal.text
         )
         _close(request, body)
-        if can_be_answered(request, state.response):
+        is_answered = can_be_answered(request, state.response)
+        late = refusal if isinstance(refusal, BodyTimeout) else None
+        self._place.tell(
+            request,
+            "body",
+            "refused" if late is None else "expired",
+            status=refusal.status if is_answered else None,
+            error=refusal,
+            seconds=None if late is None else late.seconds,
+            bound=None if late is None else late.bound,
+        )
+        if is_answered:
             if isinstance(error, web.HTTPException):
                 raise error
             raise refusal from error

@@ -9,7 +9,7 @@ from routeguard.http import VARY
 from routeguard.policies.cors.answers import Preflights
 from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN, has_cors_headers
 from routeguard.policies.cors.preflight import is_preflight, log_refused_origin
-from routeguard.policy import Bound
+from routeguard.policy import Bound, Place
 from routeguard.running.application import Running, Service
 from routeguard.running.state import Run, State, StateMark
 
@@ -27,10 +27,9 @@ class BoundCors(Bound):
 
     __slots__ = ("place", "policy")
 
-    def __init__(self, policy: "cors", place: str) -> None:
+    def __init__(self, policy: "cors", place: Place) -> None:
         self.policy: cors = policy
-        self.place: str = place
-        """Where the policy is stated, for the log."""
+        self.place: Place = place
 
     def marks(self) -> StateMark | None:
         """Writes the CORS headers of responses."""
@@ -71,7 +70,8 @@ class BoundCors(Bound):
         if await self.policy.write(request, response.headers) or state.noted(self):
             return
         state.note(self, "the refusal is in the log")
-        log_refused_origin(request, self.place)
+        if log_refused_origin(request, self.place.text):
+            self.place.tell(request, "cors", "refused")
 
 
 class AnswersPreflights(Bound, Service):

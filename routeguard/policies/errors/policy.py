@@ -142,7 +142,7 @@ class errors(Policy):
 
     def bind(self, place: Place) -> BoundErrors:
         """The policy with the application whose error handler it is."""
-        return BoundErrors(self, place.app)
+        return BoundErrors(self, place)
 
     def ignores(self, error: Exception) -> bool:
         """Whether an error is none of this policy's business."""

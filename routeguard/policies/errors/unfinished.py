@@ -5,7 +5,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from routeguard.running.started import INTERNAL_ERROR, cut_off
 
-__all__ = ["end_unfinished"]
+__all__ = ["Unfinished", "end_unfinished"]
 
 
 class Unfinished(web.StreamResponse):

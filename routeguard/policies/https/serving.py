@@ -54,9 +54,7 @@ class BoundHttps(Bound):
     def _refuse(self, request: web.Request) -> NoReturn:
         answer = self.policy.refusal(request)
         does: Action = "redirected" if answer.status < 400 else "refused"
-        self.place.running.tell(
-            request, "https", does, place=self.place.text, status=answer.status, error=answer
-        )
+        self.place.tell(request, "https", does, status=answer.status, error=answer)
         raise answer
 
     def marks(self) -> StateMark | None:

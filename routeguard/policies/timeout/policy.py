@@ -74,7 +74,7 @@ class timeout(Policy):
             total=None if self.total is None else clocks.of("total", self.total),
             idle=None if self.idle is None else clocks.of("idle", self.idle),
         )
-        return BoundTimeout(bounds, place.running.loop)
+        return BoundTimeout(bounds, place.running.loop, place)
 
     def findings(self, stated: Stated) -> Iterable[Finding]:
         """What looks wrong about it."""

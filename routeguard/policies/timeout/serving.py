@@ -6,7 +6,7 @@ import logging
 from aiohttp import web
 
 from routeguard.body_timeout import BodyTimeout
-from routeguard.policy import Bound
+from routeguard.policy import Bound, Place
 from routeguard.quoting import quoted
 from routeguard.running.deadlines import Bounds, Deadline, HandlerTimeout
 from routeguard.running.started import GOING_AWAY, can_be_answered, cut_off
@@ -20,16 +20,19 @@ logger: logging.Logger = logging.getLogger("routeguard.timeout")
 class BoundTimeout(Bound):
     """One `timeout` in one run of the application."""
 
-    __slots__ = ("bounds", "loop")
+    __slots__ = ("bounds", "loop", "place")
 
-    def __init__(self, bounds: Bounds, loop: asyncio.AbstractEventLoop | None) -> None:
+    def __init__(
+        self, bounds: Bounds, loop: asyncio.AbstractEventLoop | None, place: Place
+    ) -> None:
         self.bounds: Bounds = bounds
         self.loop: asyncio.AbstractEventLoop | None = loop
+        self.place: Place = place
 
     def link(self, inner: Run) -> Run:
         """The chain's link: what is inside, under the bounds."""
         in_full = self._in_full(inner)
-        clock, loop = self.bounds.start, self.loop
+        clock, loop, place = self.bounds.start, self.loop, self.place
         if clock is None or self.bounds.total is not None or self.bounds.idle is not None:
             return in_full
 
@@ -61,12 +64,12 @@ class BoundTimeout(Bound):
                     note_overtaken(request, deadline)
                     raise
                 state.deadline = deadline
-                raise await expired(request, deadline, state.response, error) from error
+                raise await expired(request, deadline, state.response, error, place) from error
 
         return run
 
     def _in_full(self, inner: Run) -> Run:
-        bounds, running, loop = self.bounds, self.bounds.running, self.loop
+        bounds, running, loop, place = self.bounds, self.bounds.running, self.loop, self.place
 
         async def run(request: web.Request, state: State) -> web.StreamResponse:
             deadline = Deadline(bounds, asyncio.current_task(loop), request=request)
@@ -86,7 +89,7 @@ class BoundTimeout(Bound):
                 if not deadline.timed_out:
                     note_overtaken(request, deadline)
                     raise
-                raise await expired(request, deadline, state.response, error) from error
+                raise await expired(request, deadline, state.response, error, place) from error
 
         return run
 
@@ -108,9 +111,20 @@ async def expired(
     deadline: Deadline,
     begun: web.StreamResponse | None,
     cancellation: asyncio.CancelledError,
+    place: Place,
 ) -> HandlerTimeout | BodyTimeout:
     """The error for a bound that was passed; a response that has begun is cut off."""
     answerable = can_be_answered(request, begun)
     if not answerable:
         await cut_off(request, begun, GOING_AWAY)
-    return deadline.timeout(request, cancellation, answerable=answerable)
+    timeout = deadline.timeout(request, cancellation, answerable=answerable)
+    place.tell(
+        request,
+        "timeout",
+        "expired",
+        status=timeout.status if answerable else None,
+        error=timeout,
+        seconds=timeout.seconds,
+        bound=timeout.bound,
+    )
+    return timeout

@@ -50,7 +50,7 @@ class BoundUntilShutdown(Bound):
                 group.open.discard(one)
                 state.unwatch(one)
                 if one.is_ending:
-                    running.tell(request, "until_shutdown", "ended", place=place.text)
+                    place.tell(request, "until_shutdown", "ended")
             return await one.end(response) if one.take_back() else response
 
         return run

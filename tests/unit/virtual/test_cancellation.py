@@ -35,9 +35,7 @@ async def passed_on(request: web.Request, handler: Handler) -> web.StreamRespons
 # Few, small numbers, so that whatever can happen at the same instant often does.
 instants = st.integers(1, 6).map(float)
 fails = st.sampled_from([ValueError, TimeoutError])
-simple = st.one_of(
-    st.just(Sleep(0)), instants.map(Sleep), fails.map(Fail), st.just(CancelSelf())
-)
+simple = st.one_of(st.just(Sleep(0)), instants.map(Sleep), fails.map(Fail), st.just(CancelSelf()))
 
 
 def nested(steps: "st.SearchStrategy[object]") -> "st.SearchStrategy[object]":
