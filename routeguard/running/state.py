@@ -51,8 +51,8 @@ class State:
     """Whether a response was written on before it is sent, so that it bears a mark."""
     shielded: bool = False
     """Whether the handler's work runs in a task that the application owns."""
-    detached_from: "asyncio.Task[object] | None" = None
-    """The request's own task, once shielded work goes on without it: that one may still send."""
+    detached: bool = False
+    """Whether shielded work goes on without the request's own task."""
     work: "asyncio.Task[object] | None" = None
     """Shielded work that goes on without the request's own task; whoever waits for its end takes
     it from here, at once: the next may be another call's."""

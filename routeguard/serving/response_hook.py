@@ -44,8 +44,9 @@ class ResponseHook:
 
     def _make(self, request: web.Request, plan: Plan | None) -> State | None:
         """The state of a request that has none: it is in the fast lane, or no middleware saw it."""
-        if plan is not None and plan.lane is not None and plan.lane.serves(request):
-            return plan.lane.state_of(request)
+        if plan is not None and plan.lane is not None:
+            idle = not plan.marks and not plan.lane.serves(request)
+            return None if idle else plan.lane.state_of(request)
         # A clone's path might lead to another plan than the one that serves the request.
         lane = self.plans.running.clocks.server_of(id(request.match_info))
         if isinstance(lane, FastLane):
