@@ -236,9 +236,9 @@ def _way_in(run: Run, marks: tuple[StateMark, ...], owner: object) -> Enter:
             return await run(request, state)
         except Exception as error:
             answer = last_answer(request, error, state.response)
-            if copy is None:
+            if answer is None:
                 raise
-            return copy
+            return answer
         finally:
             state.end()
 
