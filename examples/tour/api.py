@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from aiohttp import web
 
 import routeguard
+from examples.tour.replica import offer_replicas
 from examples.tour.store import Orders, Row, opened
 from routeguard import (
     Event,
@@ -24,6 +25,7 @@ from routeguard import (
     rule,
     shield,
     timeout,
+    until_shutdown,
 )
 
 Observer = Callable[[Event], object]
@@ -145,6 +147,29 @@ async def feed(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
+@routes.get("/prices")
+@until_shutdown()
+async def prices(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    try:
+        while True:
+            await response.write(b"data: a lamp is 24.90\n\n")
+            await asyncio.sleep(0.2)
+    finally:
+        log.info("a subscriber less", extra={"path": request.path})
+
+
+@routes.get("/trades")
+@until_shutdown()
+async def trades(request: web.Request) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse(heartbeat=20)
+    await socket.prepare(request)
+    async for message in socket:
+        await socket.send_str(f"{message.data}: done")
+    return socket
+
+
 @routes.post("/imports")
 @routes.post("/imports/trial")
 async def import_orders(request: web.Request) -> web.Response:
@@ -162,6 +187,7 @@ def protect(api: web.Application, *observers: Observer) -> None:
     routeguard.setup(
         api,
         rule("POST /imports", timeout(None)),
+        rule("/replicas/*", timeout(10)),  # a shutdown waits for payments
         # The fallbacks: what holds wherever nothing nearer was said.
         timeout(1.5),
         cors(origins=PAGES),
@@ -176,6 +202,7 @@ def make_api(*observers: Observer) -> web.Application:
     """The application, complete but not started: its database opens with it."""
     api = web.Application()
     api.add_routes(routes)
+    offer_replicas(api, make_api)
     protect(api, *observers)
     api.cleanup_ctx.append(database)
     return api

@@ -119,6 +119,15 @@ CARDS = (
         (Action("listen", "Listen", "GET", "/feed", "timeout"),),
     ),
     Card(
+        "deploy",
+        "A deploy under open connections",
+        "The page has a second server started, opens a price stream and a socket on it, sends a "
+        "payment, and has it stopped. Under until_shutdown() the stream ends whole and the socket "
+        "with 1001; the shielded payment is answered before the database closes.",
+        (api.prices, api.trades),
+        (Action("stopped", "Stop a server", "GET", "/prices", "until_shutdown"),),
+    ),
+    Card(
         "csrf",
         "A foreign page's form",
         "Closing an account needs no preflight, so a foreign page could simply send it. The "

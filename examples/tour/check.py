@@ -159,6 +159,33 @@ async def socket(client: Client) -> str:
     return f"8 messages in {seconds:.2f} s under timeout(1.5)"
 
 
+async def deploy(client: Client) -> str:
+    started, _ = await client.ask("POST", "/replicas")
+    replica = await started.json()
+    origin = replica["origin"]
+    body = json.dumps({"reference": f"deployed-{uuid4()}", "cents": 4900})
+    async with (
+        client.session.get(f"{origin}/prices") as stream,
+        client.session.ws_connect(f"{origin}/trades", origin=client.tour.page) as ws,
+    ):
+        await stream.content.readline()
+        await ws.send_str("a lamp")
+        await ws.receive()
+        paying = asyncio.create_task(client.session.post(f"{origin}/payments", data=body))
+        await asyncio.sleep(0.2)
+        stopping = asyncio.create_task(client.ask("DELETE", f"/replicas/{replica['port']}"))
+        await stream.content.read()  # raises where the stream is cut
+        async for _ in ws:
+            pass
+        paid = await paying
+        stopped, _ = await stopping
+    expect("the socket's close code", ws.close_code, aiohttp.WSCloseCode.GOING_AWAY)
+    expect("the payment's status", paid.status, 201)
+    expect("the status of the stop", stopped.status, 200)
+    seconds = (await stopped.json())["seconds"]
+    return f"stream whole, socket 1001, payment 201, stopped in {seconds:.2f} s"
+
+
 async def csrf(client: Client) -> str:
     forged, _ = await client.ask("POST", "/account/close", {"Sec-Fetch-Site": "same-site"})
     expect("the forged request's status", forged.status, 403)
@@ -169,7 +196,7 @@ async def csrf(client: Client) -> str:
 
 CHECKS: dict[str, Callable[[Client], Awaitable[str]]] = {
     check.__name__: check
-    for check in (shield, timeout, allowed, refused, errors, rule, stream, socket, csrf)
+    for check in (shield, timeout, allowed, refused, errors, rule, stream, socket, deploy, csrf)
 }
 
 

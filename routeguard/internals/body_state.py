@@ -17,14 +17,15 @@ __all__ = [
     "BodyFailure",
     "BodyState",
     "late",
+    "late_for_answer",
     "lost",
     "malformed",
     "too_large",
 ]
 
 
-LATE_PATIENCE = 2.0
-"""Seconds: a client that was slow before is not waited for as long as aiohttp waits for others."""
+PATIENCE = 2.0
+"""Seconds: a client whose body has no end is waited for less long than aiohttp waits for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def late(seconds: float, bound: str) -> BodyFailure:
     def timeout() -> BodyTimeout:
         return BodyTimeout(seconds, bound)
 
-    return BodyFailure(timeout, timeout, closes=True, patience=LATE_PATIENCE)
+    return BodyFailure(timeout, timeout, closes=True, patience=PATIENCE)
 
 
 def malformed(why: BaseException) -> BodyFailure:
@@ -75,7 +76,7 @@ def malformed(why: BaseException) -> BodyFailure:
         error.__cause__ = why
         return error
 
-    return BodyFailure(refusal, refusal, closes=True)
+    return BodyFailure(refusal, refusal, closes=True, patience=PATIENCE)
 
 
 def lost(why: BaseException) -> BodyFailure:
@@ -90,7 +91,7 @@ def lost(why: BaseException) -> BodyFailure:
         # RFC 9112, section 8: an incomplete request.
         return web.HTTPBadRequest(text="400: the client left before its request was complete")
 
-    return BodyFailure(reset, refusal, closes=True)
+    return BodyFailure(reset, refusal, closes=True, patience=PATIENCE)
 
 
 def _answered() -> ConnectionResetError:
@@ -107,6 +108,16 @@ SHUTTING_DOWN = BodyFailure(_shutting_down)
 """The server reads no more of what clients send."""
 
 ANSWERED = BodyFailure(_answered)
+"""What comes now is too late to be read, by nobody's fault."""
+
+
+def late_for_answer() -> BodyFailure:
+    """The request was answered while somebody waited for its body."""
+
+    def timeout() -> web.HTTPRequestTimeout:
+        return web.HTTPRequestTimeout(text="408: the request body did not arrive in time")
+
+    return BodyFailure(_answered, timeout, closes=True, patience=PATIENCE)
 
 
 class BodyState(TimerNoop):
@@ -124,6 +135,7 @@ class BodyState(TimerNoop):
         "idle",
         "is_compressed",
         "is_limited",
+        "is_stopped",
         "keeps",
         "max_size",
         "tap",
@@ -138,6 +150,8 @@ class BodyState(TimerNoop):
         """Whether a whole body stays readable after its connection has gone."""
         self.is_limited: bool = False
         """Whether what the client does wrong is to be answered as what it is."""
+        self.is_stopped: bool = False
+        """Whether the connection throws away all that arrives."""
         self.max_size: int | None = None
         self.idle: float | None = None
         self.total: float | None = None

@@ -27,13 +27,25 @@ def forget_cancelled_drain(request: web.BaseRequest) -> None:
     """Lets a handler that was cancelled in `write()` write again, in a `finally` block say.
 
     Whoever writes to a slow client waits for one future of the protocol. Cancelling the handler
-    cancels that future, and newer versions of aiohttp keep it: every later write
-    would raise `CancelledError`, though nobody had cancelled it.
+    cancels that future from aiohttp 3.14 on, and it is kept: every later write would raise
+    `CancelledError`, though nobody had cancelled it. Before, the future stays, and asyncio would
+    complain that nobody asks it what has become of the connection.
     """
     protocol = request.protocol
     waiter: asyncio.Future[None] | None = getattr(protocol, "_drain_waiter", None)
-    if waiter is not None and waiter.cancelled():
+    if waiter is None:
+        return
+    if waiter.cancelled():
         protocol._drain_waiter = None
+    elif not waiter.done():
+        # Older versions shield it from the cancellation: nobody else asks how it ends.
+        waiter.add_done_callback(_retrieved)
+
+
+def _retrieved(future: "asyncio.Future[None]") -> None:
+    """Keeps asyncio from telling of a failure that nobody has asked for."""
+    if not future.cancelled():
+        future.exception()
 
 
 def is_waiting_for_message(response: web.WebSocketResponse) -> bool:

@@ -6,13 +6,14 @@ exception on the reader. What tells a whole body from a truncated one is whether
 reached its end.
 
 Under `body`, the reader counts what arrives and how long anybody waits for it. A body that has
-failed is never seen to end: each way of reading comes to `_wait` or `_read_nowait`, and both ask
-the state, which raises.
+failed is never seen to end: each way of reading comes to `_wait` or `_read_nowait_chunk`, and both
+ask the state, which raises.
 """
 
 import asyncio
 import math
 
+import aiohttp.http_exceptions
 from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -21,6 +22,7 @@ from routeguard.internals.body_state import (
     SHUTTING_DOWN,
     BodyFailure,
     BodyState,
+    late_for_answer,
     lost,
     malformed,
     too_large,
@@ -31,6 +33,11 @@ __all__ = ["READ_AT_ONCE", "GuardedReader", "is_awaited"]
 
 READ_AT_ONCE = 2**20
 """Bytes: the most that is unpacked at one go, and half of what is read ahead of the handler."""
+
+TOO_MUCH_AT_ONCE: type[Exception] | tuple[()] = getattr(
+    aiohttp.http_exceptions, "DecompressSizeError", ()
+)
+"""What some versions of aiohttp raise where a few bytes unpack to very many."""
 
 LOOKS_EVERY = 1.0
 """Seconds between looks whether a client is there still, of a connection that lingers."""
@@ -64,7 +71,7 @@ class GuardedReader(StreamReader):
         is_compressed: bool,
         connection: "asyncio.Task[None]",
     ) -> None:
-        """Bounds size and time; fails at once where the size has been passed already.
+        """Bounds size and time, from here on.
 
         Args:
             max_size: bytes, unpacked.
@@ -78,14 +85,29 @@ class GuardedReader(StreamReader):
         state.is_limited = True
         state.is_compressed = is_compressed
         state.connection = connection
-        if max_size is not None and self.total_bytes > max_size:
-            self.fail(too_large(max_size, self.total_bytes))
+        if self._exception is not None:
+            failed, self._exception = self._exception, None
+            self.set_exception(failed, failed.__cause__ or _NOT_GIVEN)
         elif not self._eof and state.tap is None:
-            state.tap = ParserTap(self._protocol, self._hear, self._tell)
+            state.tap = ParserTap(
+                self._protocol,
+                hear=self._hear,
+                tell=self._tell,
+                is_over=self._is_over,
+                is_compressed=is_compressed,
+            )
 
-    def refuse(self, size: int) -> None:
-        """Fails a body that will be too large by its own account."""
-        self.fail(too_large(self._timer.max_size or 0, size))
+    def check_size(self, length: int | None) -> None:
+        """Raises where too much has arrived already, or will by the body's own account.
+
+        Args:
+            length: how much will arrive, where that is known.
+        """
+        state = self._timer
+        size = max(self.total_bytes, length or 0)
+        if state.max_size is not None and size > state.max_size:
+            self.fail(too_large(state.max_size, size))
+            state.assert_timeout()
 
     def fail(self, failure: BodyFailure) -> None:
         """From here on, whoever reads fails, and what arrives is thrown away."""
@@ -95,18 +117,24 @@ class GuardedReader(StreamReader):
         state.failure = failure
         state.ended = self._eof
         self._eof = False
-        self._buffer.clear()
-        self._buffer_offset = 0
-        self._size = 0
-        if self._http_chunk_splits is not None:
-            self._http_chunk_splits.clear()
-        self._remove_tap()
         if state.closes and state.is_compressed and not state.ended:
             self._protocol.close()  # nothing more is unpacked
         waiters, self._waiter = (self._waiter, self._eof_waiter), None
         for waiter in waiters:
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)  # the one who waits finds out what has happened
+
+    def _let_flow(self) -> None:
+        """Throws away what has arrived; a full buffer would hold the connection up.
+
+        Not to be called where somebody reads: reading has more arrive, and so can make it fail.
+        """
+        self._buffer.clear()
+        self._buffer_offset = 0
+        self._size = 0
+        if self._http_chunk_splits is not None:
+            self._http_chunk_splits.clear()
+        self._protocol.resume_reading()
 
     def keep(self, connection: "asyncio.Task[None]") -> None:
         """Has a whole body stay readable after its connection has gone.
@@ -121,8 +149,8 @@ class GuardedReader(StreamReader):
     def abandon(self) -> None:
         """Fails what has not arrived, and lets the connection go on to the next request."""
         if not self._eof:
-            self.fail(ANSWERED)
-            self._protocol.resume_reading()  # a full buffer would hold the connection up
+            self.fail(late_for_answer() if is_awaited(self) else ANSWERED)
+            self._let_flow()
 
     def lose(self) -> None:
         """Fails what has not arrived: aiohttp throws all further input away."""
@@ -150,17 +178,17 @@ class GuardedReader(StreamReader):
         The end of the body will not be seen, so the connection can serve no other request.
         """
         protocol = self._protocol
+        self._timer.is_stopped = True
         protocol.close()
         protocol.pause_reading()  # which ends the parser's loop over what it holds
         self._loop.call_soon(protocol.resume_reading)
 
     def feed_eof(self) -> None:
         super().feed_eof()
+        self._remove_tap()
         if self._timer.failure is not None:
             self._eof = False
             self._timer.ended = True
-        else:
-            self._remove_tap()
 
     def begin_http_chunk_receiving(self) -> None:
         if self._timer.failure is None:
@@ -176,7 +204,7 @@ class GuardedReader(StreamReader):
             return
         if state.is_limited:
             if isinstance(exc, web.RequestPayloadError | HttpProcessingError):
-                self.fail(malformed(exc))
+                self.fail(self._undecodable(exc, exc_cause))
                 return
             if isinstance(exc, OSError):
                 self.fail(lost(exc))
@@ -186,12 +214,21 @@ class GuardedReader(StreamReader):
         else:
             super().set_exception(exc, exc_cause)
 
+    def _undecodable(self, *errors: BaseException) -> BodyFailure:
+        max_size = self._timer.max_size
+        if max_size is not None and any(isinstance(one, TOO_MUCH_AT_ONCE) for one in errors):
+            return too_large(max_size, max(self.total_bytes, max_size))
+        return malformed(errors[0])
+
     # What the tap calls.
 
     def _hear(self) -> None:
         state = self._timer
         if state.timer is not None:
             state.heard = self._loop.time()
+
+    def _is_over(self) -> bool:
+        return self._timer.is_stopped or self._timer.closes
 
     def _tell(self, error: Exception) -> None:
         if not self._eof:
@@ -222,7 +259,7 @@ class GuardedReader(StreamReader):
         if not self._protocol.connected:
             state.ended = True
         if not state.ended:
-            self._protocol.resume_reading()
+            self._let_flow()
         if state.ended:
             return
         patience = None if state.failure is None else state.failure.patience
@@ -272,6 +309,10 @@ class GuardedReader(StreamReader):
         finally:
             self._stop_waiting()
         self._timer.assert_timeout()
+
+    def _read_nowait_chunk(self, n: int) -> bytes:
+        self._timer.assert_timeout()
+        return super()._read_nowait_chunk(n)
 
     def _start_waiting(self) -> None:
         state = self._timer

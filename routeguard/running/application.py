@@ -59,6 +59,10 @@ class Service:
     async def stop(self) -> None:
         """Is awaited at the end of the run."""
 
+    def status_of(self, policy: object) -> str:
+        """What there is to tell of a policy while it serves; empty where there is nothing."""
+        return ""
+
 
 class Running:
     """One run of an application that was set up.

@@ -21,9 +21,16 @@ from routeguard.internals.bodies import is_waiting_for_body
 from routeguard.internals.connection import forget_cancelled_drain
 from routeguard.internals.request import close_after_answer
 
-__all__ = ["NO_BOUNDS", "Bound", "Bounds", "Clock", "Deadline", "HandlerTimeout"]
+__all__ = ["NO_BOUNDS", "Bound", "Bounds", "Clock", "Deadline", "HandlerTimeout", "clock_of"]
 
 Bound = Literal["start", "idle", "total", "limit"]
+
+
+def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """What tells an event loop's time."""
+    # asyncio's own loops tell the time by this function, and take as long again to do so.
+    plain = getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time
+    return time.monotonic if plain else loop.time
 
 
 class HandlerTimeout(TimeoutError):
@@ -74,9 +81,7 @@ class Clock:
         self.bound: Bound = bound
         self.seconds: float = seconds
         self.loop: asyncio.AbstractEventLoop = loop
-        # asyncio's own loops tell the time by this function, and take as long again to do so.
-        plain = getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time
-        self.now: Callable[[], float] = time.monotonic if plain else loop.time
+        self.now: Callable[[], float] = clock_of(loop)
         self.queue: dict[Deadline | int, Entry] = {}
         """When the time is up; under a key also what its deadline is made of."""
         self.timer: asyncio.TimerHandle | None = None
@@ -308,7 +313,11 @@ class Deadline:
         self.bounds = NO_BOUNDS
 
     def timeout(
-        self, request: web.Request, cancellation: asyncio.CancelledError, *, answerable: bool
+        self,
+        request: web.Request,
+        cancellation: asyncio.CancelledError | None,
+        *,
+        answerable: bool,
     ) -> HandlerTimeout | BodyTimeout:
         """The exception for the bound that was passed.
 

@@ -20,7 +20,7 @@ from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN
 from routeguard.policies.cors.serving import BoundCors
 from routeguard.policies.errors.serving import BoundErrors
 from routeguard.policies.https.serving import BoundHttps
-from routeguard.policies.timeout.serving import BoundTimeout, expired
+from routeguard.policies.timeout.serving import BoundTimeout, expired, note_overtaken
 from routeguard.policy import Guarded, Handler
 from routeguard.running.application import Running
 from routeguard.running.deadlines import Clock, Deadline
@@ -145,7 +145,9 @@ class FastLane:
                 if response.prepared:
                     return response
                 if not self._cors.policy.write_known(request, headers):
-                    await self._cors.examine(request, response, self.state_of(request))
+                    state = self.state_of(request)
+                    state.is_examined = True
+                    await self._cors.examine(request, response, state)
             response.__setitem__(MARKED, request)
         return response
 
@@ -199,6 +201,7 @@ class FastLane:
         try:
             if isinstance(error, asyncio.CancelledError):
                 if deadline is None or not deadline.timed_out:
+                    note_overtaken(request, deadline)
                     raise error
                 assert self._timeout is not None
                 error = await expired(request, deadline, begun, error, self._timeout.place)

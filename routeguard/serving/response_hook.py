@@ -34,6 +34,8 @@ class ResponseHook:
             return  # another dispatcher's, outside this one
         if state.response is response:
             return  # as when the hook is called again
+        if state.is_examined and type(response) is web.Response and is_marked(request, response):
+            return
         state.started(response)
         for mark in state.marks:
             pending = mark(request, response, state)
@@ -62,6 +64,11 @@ def is_written(plan: Plan | None, request: web.Request, response: web.Response) 
     """Whether all that policies write is on a response already, or now, by the fast lane."""
     if plan is not None and plan.lane is not None and not plan.lane.is_alone:
         return plan.lane.mark(request, response)
+    return is_marked(request, response)
+
+
+def is_marked(request: web.Request, response: web.Response) -> bool:
+    """Whether the fast lane has written on a response before it was sent."""
     try:
         # By the name of the method, which spares the interpreter a detour.
         return response.__getitem__(MARKED) is request

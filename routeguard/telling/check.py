@@ -11,7 +11,15 @@ from routeguard.finding import SEVERITIES, Finding, few
 from routeguard.policy import Policy, kind_name, kind_of
 from routeguard.routes.walk import Walk, walk
 from routeguard.suffixes import suffix_list
-from routeguard.telling.checks import decorators, limits, origins, proxies, rules, side_effects
+from routeguard.telling.checks import (
+    bodies,
+    decorators,
+    limits,
+    origins,
+    proxies,
+    rules,
+    side_effects,
+)
 from routeguard.telling.codes import read_codes
 from routeguard.telling.statements import statements
 
@@ -33,6 +41,7 @@ ACROSS_KINDS: tuple[Callable[[Walk], Iterator[Finding]], ...] = (
     limits.by_proxies_address,
     limits.by_unchecked_header,
     limits.unreadable,
+    bodies.longer_than_timeout,
 )
 """What is looked for beyond what each kind finds about its own policies."""
 

@@ -24,6 +24,7 @@ ACROSS_KINDS = {
     "RG601": "a limit by the proxy's address",
     "RG602": "a limit by a header that nothing has checked",
     "RG603": "a limit that pages cannot read",
+    "RG605": "a body that may take longer than its handler",
 }
 
 

@@ -17,6 +17,7 @@ from routeguard.routes.handlers import handler_name
 from routeguard.routes.names import ambiguous, text_of
 from routeguard.routes.resolution import Decision, Resolution, positions_of, resolve
 from routeguard.routes.scope import SCOPE, Statement
+from routeguard.running.application import RUNNING
 from routeguard.telling.standin import StandIn
 
 __all__ = ["Considered", "Explanation", "PolicyExplanation", "explain", "explain_decision"]
@@ -39,11 +40,14 @@ class Considered:
         place: where: `"decorator"`, `"view method"`, `"view class"`, `'rule 3 "/api/*"'` or
             `"fallback"`.
         verdict: what became of it: `"applies"`, or why it does not.
+        status: what there is to tell of it while the application serves, such as
+            `"redis://host:6379/0: connected"`; empty where there is nothing.
     """
 
     policy: Policy
     place: str
     verdict: str
+    status: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,9 +294,20 @@ def explain_decision(decision: Decision, method: str) -> PolicyExplanation:
     left = [policy for policy in winners if not policy.covers(method)]
     note = f"{', '.join(map(repr, left))} is not for {method}" if left else ""
     considered = tuple(
-        Considered(one.policy, one.place, _verdict_on(one, decision)) for one in decision.considered
+        Considered(one.policy, one.place, _verdict_on(one, decision), _status_of(one))
+        for one in decision.considered
     )
     return PolicyExplanation(kind_name(decision.kind), policies, considered, note)
+
+
+def _status_of(statement: Statement) -> str:
+    running = statement.app.get(RUNNING)
+    while running is not None and running.part_of is not None:
+        running = running.part_of
+    if running is None:
+        return ""
+    told = (service.status_of(statement.policy) for service in running.services)
+    return next((status for status in told if status), "")
 
 
 def _verdict_on(statement: Statement, decision: Decision) -> str:

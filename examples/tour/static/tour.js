@@ -202,6 +202,37 @@ const actions = {
     log.row("page", `closed with ${closed.code} ${closed.reason}`);
     return [ticks === 8 && closed.code === 1000 && log.ms > 1500, `${ticks} messages over ${log.ms} ms`];
   },
+  async stopped(log, path) {
+    const started = await call(log, "POST", "/replicas");
+    const { port, origin } = await started.response.json();
+    log.row("page", `a second server at ${origin}`);
+
+    const stream = await fetch(origin + path, { cache: "no-store" });
+    const reader = stream.body.getReader();
+    await reader.read();
+    log.row("page", `the stream has begun: ${path}`);
+    const readOn = async () => {
+      while (!(await reader.read()).done);
+      log.row("page", "the stream ended, whole");
+      return true;
+    };
+    const socket = new WebSocket(`${origin.replace("http:", "ws:")}/trades`);
+    await new Promise((resolve) => { socket.onopen = resolve; });
+    log.row("page", "the socket is open: /trades");
+    const closed = new Promise((resolve) => { socket.onclose = resolve; });
+    const reference = crypto.randomUUID();
+    const payment = fetch(`${origin}/payments`, { method: "POST", ...json({ reference, cents: 4900 }) });
+    log.row("page", `fetch POST /payments, reference ${reference.slice(0, 8)}`);
+    await pause(200);
+
+    const ends = Promise.allSettled([readOn(), closed, payment]);
+    await call(log, "DELETE", `/replicas/${port}`);
+    const [whole, close, paid] = await ends;
+    log.row("page", `the socket was closed with ${close.value.code}`);
+    log.row("page", `the payment: ${paid.value?.status ?? paid.reason}`);
+    const claimed = whole.value === true && close.value.code === 1001 && paid.value?.status === 201;
+    return [claimed, claimed ? "stream whole, socket 1001, payment 201" : "somebody was cut off"];
+  },
   async forged(log, path) {
     const { response, status } = await call(log, "POST", path);
     log.row("page", await response.text());

@@ -1,11 +1,16 @@
 """`body`: how large the body of a request may be, and how long it may take to arrive."""
 
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, final
+from enum import Enum
+from typing import ClassVar, Final
 
+from routeguard.asking import Stated
 from routeguard.configuration import ConfigError, Faults, shown
+from routeguard.finding import Finding
+from routeguard.policies.body import telling
 from routeguard.policies.body.serving import BoundBody
 from routeguard.policy import Place, Policy
 from routeguard.seconds import read_seconds
@@ -13,15 +18,16 @@ from routeguard.seconds import read_seconds
 __all__ = ["body"]
 
 
-@final
-class _Application:
-    """Stands for the application's own limit."""
+class _Application(Enum):
+    """Stands for the application's own limit, also in a copy."""
+
+    LIMIT = "…"
 
     def __repr__(self) -> str:
         return "…"
 
 
-APPLICATION: Final = _Application()
+APPLICATION: Final = _Application.LIMIT
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -51,6 +57,8 @@ class body(Policy):
         ConfigError: a size that is no whole number of bytes, a time that is none, or nothing said
             at all.
     """
+
+    finding_codes: ClassVar[Mapping[str, str]] = {"RG604": "a body limit above the proxy's"}
 
     max_size: int | _Application | None
     total: float | None
@@ -87,6 +95,10 @@ class body(Policy):
     def bind(self, place: Place) -> BoundBody:
         """The bounds, with the place where they are stated, for the log."""
         return BoundBody(self.limit, self.idle, self.total, place)
+
+    def findings(self, stated: Stated) -> Iterable[Finding]:
+        """What looks wrong about it."""
+        return telling.findings(self, stated)
 
     def __repr__(self) -> str:
         given = [] if self.max_size is APPLICATION else [_digits(self.max_size)]

@@ -54,9 +54,7 @@ class BoundBody(Bound):
             request: web.Request, state: State, body: GuardedReader
         ) -> web.StreamResponse:
             try:
-                if self.refuses_body(request):
-                    body.refuse(length_of_body(request) or 0)
-                body.state.assert_timeout()  # what has arrived already may be too much
+                body.check_size(length_of_body(request))
                 response = await inner(request, state)
             except Exception as error:
                 refusal = body.state.refusal() or _timeout_in_body(error)

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from aiohttp import web
 
 from routeguard.configuration import ConfigError
-from routeguard.internals.bodies import abandon_body, keep_body, lose_body
+from routeguard.internals.bodies import abandon_body, keep_body, lose_body, refusal_of_body
 from routeguard.internals.connection import forget_cancelled_drain
 from routeguard.internals.request import close_files
 from routeguard.internals.writer import DetachedError, guard_writer, is_own_connection
@@ -119,7 +119,7 @@ class ShieldedWork(Service):
         task = job.task = loop.create_task(work, context=job.context)
         self._jobs[task] = job
         task.add_done_callback(self._finished)
-        if self.running.shutting_down:
+        if self.running.drain_until is not None:
             self._began_late(job)
         try:
             await waiter
@@ -137,7 +137,10 @@ class ShieldedWork(Service):
             _bring_out(job.context)
         if request.transport is None:
             job.tell("left", seconds=loop.time() - job.started)
-            _report(job, task)  # aiohttp throws the answer away
+            # aiohttp throws the answer away, and the log has the failure now: raised, it would be
+            # logged a second time.
+            if _report(job, task):
+                return web.Response(status=500)
         response, error = task.result()
         if error is None and response is not None:
             return response
@@ -283,10 +286,14 @@ def _detach(request: web.Request, state: State, waiting: "asyncio.Task[object] |
     guard_writer(request, waiting)
 
 
-def _report(job: _Job, task: "asyncio.Task[Outcome]") -> None:
-    """Logs work that ended with nobody left to tell."""
+def _report(job: _Job, task: "asyncio.Task[Outcome]") -> bool:
+    """Logs work that ended with nobody left to tell.
+
+    Returns:
+        Whether it has failed.
+    """
     if task.cancelled():
-        return
+        return False
     _, error = task.result()
     if isinstance(error, DetachedError):
         logger.info("shielded %s ended where it wanted to send: %s", job, error)
@@ -294,9 +301,14 @@ def _report(job: _Job, task: "asyncio.Task[Outcome]") -> None:
         logger.info("shielded %s ended, since its client has left: %s", job, error)
     elif isinstance(error, SystemExit | KeyboardInterrupt):
         raise error  # which ends the event loop, as it would without a shield
+    elif error is not None and (refusal := refusal_of_body(job.request)) is not None:
+        logger.info("shielded %s ended without its body: %s", job, refusal.text)
     elif isinstance(error, HandlerTimeout) and error.bound == "limit":
         logger.error("shielded %s failed with nobody left to tell", job, exc_info=error)
         job.tell("given up", error, seconds=error.seconds, bound=error.bound)
+        return True
     elif error is not None and not (isinstance(error, web.HTTPException) and error.status < 500):
         job.tell("failed", error)
         logger.error("shielded %s failed with nobody left to tell", job, exc_info=error)
+        return True
+    return False

@@ -1,16 +1,20 @@
 """What `timeout` does to a request: bounds the time of all that is inside it."""
 
 import asyncio
+import logging
 
 from aiohttp import web
 
 from routeguard.body_timeout import BodyTimeout
 from routeguard.policy import Bound, Place
+from routeguard.quoting import quoted
 from routeguard.running.deadlines import Bounds, Deadline, HandlerTimeout
 from routeguard.running.started import GOING_AWAY, can_be_answered, cut_off
 from routeguard.running.state import Run, State
 
-__all__ = ["BoundTimeout", "expired"]
+__all__ = ["BoundTimeout", "expired", "note_overtaken"]
+
+logger: logging.Logger = logging.getLogger("routeguard.timeout")
 
 
 class BoundTimeout(Bound):
@@ -57,6 +61,7 @@ class BoundTimeout(Bound):
                         clock.disarm()
             except asyncio.CancelledError as error:
                 if deadline is None or not deadline.timed_out:
+                    note_overtaken(request, deadline)
                     raise
                 state.deadline = deadline
                 raise await expired(request, deadline, state.response, error, place) from error
@@ -82,10 +87,22 @@ class BoundTimeout(Bound):
                     state.unwatch(deadline)
             except asyncio.CancelledError as error:
                 if not deadline.timed_out:
+                    note_overtaken(request, deadline)
                     raise
                 raise await expired(request, deadline, state.response, error, place) from error
 
         return run
+
+
+def note_overtaken(request: web.Request, deadline: Deadline | None) -> None:
+    """Logs a bound that was passed where somebody else's cancellation came along with ours.
+
+    The cancellation goes on as such, as under `asyncio.timeout`, and nobody can be answered.
+    """
+    if deadline is not None and deadline.expired:
+        passed = deadline.timeout(request, None, answerable=False)
+        path = quoted(request.path)
+        logger.warning("%s %s: %s, and was cancelled besides", request.method, path, passed)
 
 
 async def expired(

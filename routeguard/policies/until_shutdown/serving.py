@@ -14,16 +14,17 @@ __all__ = ["BoundUntilShutdown"]
 class BoundUntilShutdown(Bound):
     """One `until_shutdown` in one run of the application."""
 
-    __slots__ = ("_group", "_loop", "_place")
+    __slots__ = ("_group", "_place")
 
-    def __init__(self, group: Group, loop: asyncio.AbstractEventLoop | None, place: Place) -> None:
+    def __init__(self, group: Group, place: Place) -> None:
         self._group = group
-        self._loop = loop
         self._place = place
 
     def link(self, inner: Run) -> Run:
         """The chain's link: what is inside is known of until it has ended."""
-        group, loop, place = self._group, self._loop, self._place
+        group, place = self._group, self._place
+        running = place.running
+        loop = running.loop
 
         async def run(request: web.Request, state: State) -> web.StreamResponse:
             task = asyncio.current_task(loop)

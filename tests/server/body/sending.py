@@ -13,7 +13,7 @@ from aiohttp import BodyPartReader, web
 from routeguard import Policy, setup, use
 from routeguard.routes.rules import Rule
 from tests.support.messages import Answer, parse
-from tests.support.serving import Client
+from tests.support.serving import PATIENCE, Client
 
 Read = Callable[[web.Request], Awaitable[object]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -260,3 +260,11 @@ async def goes_on(client: Client, answer: Answer) -> bool:
         client.received += await client.reader.read()
     assert len(list(parse(client.received))) == answers
     return False
+
+
+async def closes(client: Client) -> bool:
+    """Whether the server closes the connection, with no more than the answers that were read."""
+    answers = len(list(parse(client.received)))
+    async with asyncio.timeout(PATIENCE):
+        client.received += await client.reader.read()
+    return len(list(parse(client.received))) == answers

@@ -40,7 +40,7 @@ async def test_what_is_small_enough_gets_its_100() -> None:
 
 async def test_what_is_not_known_is_refused_as_ever() -> None:
     reading = Reading(READ, (body(1000),))
-    async with serving(reading.app()) as server:
+    async with serving(reading.app(), shutdown_timeout=0.1) as server:
         client = (await server.dial()).send(expecting(10, expect=b"a-miracle"))
         assert (await client.answer()).status == 417
 
@@ -102,7 +102,7 @@ async def test_a_mounted_application_is_asked_too() -> None:
 async def test_what_matches_no_route_is_not_judged() -> None:
     """aiohttp sends its 100 before its 404."""
     reading = Reading(READ, (body(1000),))
-    async with serving(reading.app()) as server:
+    async with serving(reading.app(), shutdown_timeout=0.1) as server:
         client = (await server.dial()).send(expecting(2000).replace(b"POST /", b"POST /nowhere"))
         assert (await client.answer()).status == 100
         assert (await client.answer()).status == 404

@@ -155,6 +155,24 @@ async def test_whoever_hangs_up_leaves_the_queue(work: Work, cancels: bool) -> N
 
 
 @pytest.mark.parametrize("cancels", [True, False])
+async def test_no_seat_is_given_to_who_has_gone(work: Work, cancels: bool) -> None:
+    policy = concurrency_limit(1, waiting=9)
+    async with limited(work, policy, handler_cancellation=cancels) as server:
+        await posting(server, "1")
+        await work.are_inside("1")
+        gone = [await posting(server, name) for name in ("2", "3")]
+        await asyncio.sleep(0.05)
+        stays = await posting(server, "4")
+        await asyncio.sleep(0.05)
+        for client in gone:
+            client.hang_up()
+        await asyncio.sleep(0.05)
+        await work.let_go("all")
+        assert (await stays.answer()).body == b"4"
+    assert work.finished == ["1", "4"]
+
+
+@pytest.mark.parametrize("cancels", [True, False])
 async def test_storms_of_clients_that_hang_up_leave_no_seat_behind(
     work: Work, cancels: bool
 ) -> None:
