@@ -15,6 +15,7 @@ from routeguard.internals.connection import (
 )
 from routeguard.quoting import quoted
 from routeguard.running.deadlines import HandlerTimeout
+from routeguard.running.state import headers_as_raised
 
 __all__ = ["GOING_AWAY", "INTERNAL_ERROR", "can_be_answered", "cut_off", "last_answer"]
 
@@ -115,7 +116,7 @@ def last_answer(
         return None
     if request.writer.output_size > 0:
         return None
-    headers = error.headers.copy()
+    headers = headers_as_raised(error).copy()
     for name in list(headers):
         if name.lower() in STAMPED or name[:15].lower() == "access-control-":
             headers.popall(name, None)

@@ -2,6 +2,8 @@
 
 from aiohttp import hdrs, web
 
+from routeguard.running.state import headers_as_raised
+
 __all__ = ["carry_over"]
 
 # What belongs to one connection or one body (RFC 9110, sections 7.6.1 and 8), and what aiohttp
@@ -21,7 +23,7 @@ def carry_over(error: Exception, response: web.StreamResponse) -> None:
     """
     if not isinstance(error, web.HTTPException) or response.prepared or response is error:
         return
-    carried, headers = error.headers, response.headers
+    carried, headers = headers_as_raised(error), response.headers
     if len(carried) > 1 or hdrs.CONTENT_TYPE not in carried:  # most have no more than that
         own = {name.lower() for name in headers}
         named = carried.get(hdrs.CONNECTION, "").lower()
