@@ -8,6 +8,7 @@ from routeguard.http import is_http_exception
 from routeguard.quoting import quoted
 from routeguard.running.deadlines import HandlerTimeout
 from routeguard.running.started import can_be_answered
+from routeguard.running.state import headers_as_raised
 from routeguard.running.unfinished import unfinished
 
 __all__ = ["last_answer"]
@@ -42,7 +43,7 @@ def last_answer(
         return None
     if request.writer.output_size > 0:
         return None
-    headers = error.headers.copy()
+    headers = headers_as_raised(error).copy()
     for name in list(headers):
         if name.lower() in STAMPED or name[:15].lower() == "access-control-":
             headers.popall(name, None)

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from routeguard.running.state import MARKED, State, keep_state, state_of
+from routeguard.running.state import MARKED, State, keep_as_raised, keep_state, state_of
 from routeguard.serving.fast_lane import FastLane
 from routeguard.serving.plan import Plan, PlanBook
 
@@ -37,6 +37,7 @@ class ResponseHook:
         if state.is_examined and type(response) is web.Response and is_marked(request, response):
             return
         state.started(response)
+        keep_as_raised(response)
         for mark in state.marks:
             pending = mark(request, response, state)
             if pending is not None:

@@ -4,6 +4,7 @@ from aiohttp import hdrs, web
 
 from routeguard.http import is_http_exception
 from routeguard.internals.response import cookies_of
+from routeguard.running.state import headers_as_raised
 
 __all__ = ["carry_over"]
 
@@ -24,7 +25,7 @@ def carry_over(error: Exception, response: web.StreamResponse) -> None:
     """
     if not is_http_exception(error) or response.prepared or response is error:
         return
-    carried, headers = error.headers, response.headers
+    carried, headers = headers_as_raised(error), response.headers
     if len(carried) > 1 or hdrs.CONTENT_TYPE not in carried:  # most have no more than that
         own = {name.lower() for name in headers}
         named = carried.get(hdrs.CONNECTION, "").lower()
