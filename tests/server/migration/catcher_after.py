@@ -37,7 +37,8 @@ async def answer(request: web.Request) -> web.Response:
         )
 
 
-async def declined(request: web.Request, error: Declined) -> web.Response:
+async def declined(request: web.Request, error: Exception) -> web.Response:
+    assert isinstance(error, Declined)
     body = {"message": "payment declined", "code": 402, "reason": error.reason}
     return web.json_response(body, status=402)
 

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="import-untyped"
 """An order service with aiohttp-catcher."""
 
 from aiohttp import web

@@ -16,7 +16,7 @@ async def search(request: web.Request) -> web.Response:
     return web.json_response([])
 
 
-async def too_many(request: web.Request, error: RateLimited) -> web.Response:
+async def too_many(request: web.Request, error: Exception) -> web.Response:
     return web.json_response({"error": "too many requests"}, status=429)
 
 

@@ -3,6 +3,7 @@
 import functools
 import time
 from collections import defaultdict
+from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -10,7 +11,7 @@ from aiohttp.typedefs import Handler
 hits: dict[str, list[float]] = defaultdict(list)
 
 
-def limited(count: int, seconds: float):  # type: ignore[no-untyped-def]
+def limited(count: int, seconds: float) -> Callable[[Handler], Handler]:
     def decorator(handler: Handler) -> Handler:
         @functools.wraps(handler)
         async def wrapper(request: web.Request) -> web.StreamResponse:

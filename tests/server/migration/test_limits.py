@@ -147,7 +147,8 @@ async def slow(request: web.Request) -> web.Response:
 async def test_an_answer_of_one_s_own(aiohttp_client: AiohttpClient) -> None:
     """`error_handler=…` becomes an entry of `on`."""
 
-    async def come_back(request: web.Request, error: RateLimited) -> web.Response:
+    async def come_back(request: web.Request, error: Exception) -> web.Response:
+        assert isinstance(error, RateLimited)
         return web.Response(text=f"in {error.seconds:.0f} s", status=429)
 
     app = web.Application()
