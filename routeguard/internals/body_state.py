@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -157,8 +158,11 @@ class BodyState(TimerNoop):
         self.total: float | None = None
         self.is_compressed: bool = False
         """Whether aiohttp unpacks what arrives, however much that will be."""
-        self.connection: asyncio.Task[None] | None = None
-        """The connection's own task; once the request is answered, it reads what is left."""
+        self.connection: weakref.ref[asyncio.Task[None]] | None = None
+        """The connection's own task; once the request is answered, it reads what is left.
+
+        It has the request among its variables: a request whose client has left would hold itself.
+        """
         self.began: float = 0.0
         """When the wait that goes on began, by the loop's clock."""
         self.heard: float = 0.0
@@ -172,6 +176,11 @@ class BodyState(TimerNoop):
         """Whether somebody who read has been told of the failure."""
         self.ended: bool = False
         """Whether the end of a body that has failed has arrived, or is not waited for."""
+
+    def is_connections_turn(self) -> bool:
+        """Whether it is the connection's own task that runs."""
+        task = asyncio.current_task()
+        return task is not None and self.connection is not None and self.connection() is task
 
     def assert_timeout(self) -> None:
         """Raises where the body has failed; aiohttp's reader asks before it hands out data."""
