@@ -163,7 +163,8 @@ class ShieldedWork(Service):
             _name(job)  # as by a second signal: whoever runs the application ends all tasks
         waiter = job.waiter
         if waiter is None:
-            job.state.work = None  # or task, failure, request and state were a cycle
+            if job.state.work is task:
+                job.state.work = None  # or task, failure, request and state were a cycle
             close_files(job.request)
             _report(job, task)
         elif not waiter.done():
@@ -260,7 +261,7 @@ async def _bounded(request: web.Request, inner: Run, state: State, bounds: Bound
     except asyncio.CancelledError as error:
         if not limit.timed_out:
             raise
-        told = state.detached_from is None and can_be_answered(request, state.response)
+        told = not state.detached and can_be_answered(request, state.response)
         return None, limit.timeout(request, error, answerable=told)
     except BaseException as error:
         return None, error
@@ -281,7 +282,7 @@ def _bring_out(context: contextvars.Context) -> None:
 
 
 def _detach(request: web.Request, state: State, waiting: "asyncio.Task[object] | None") -> None:
-    state.detached_from = waiting
+    state.detached = True
     abandon_body(request)
     guard_writer(request, waiting)
 
