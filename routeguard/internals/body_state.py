@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -157,8 +158,11 @@ class BodyState(TimerNoop):
         self.total: float | None = None
         self.is_compressed: bool = False
         """Whether aiohttp unpacks what arrives, however much that will be."""
-        self.connection: asyncio.Task[None] | None = None
-        """The connection's own task; once the request is answered, it reads what is left."""
+        self.connection: weakref.ref[asyncio.Task[None]] | None = None
+        """The connection's own task; once the request is answered, it reads what is left.
+
+        Held fast, it would be in a cycle: it holds the reader as long as it ends in an exception.
+        """
         self.began: float = 0.0
         """When the wait that goes on began, by the loop's clock."""
         self.heard: float = 0.0

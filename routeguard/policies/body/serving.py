@@ -60,7 +60,10 @@ class BoundBody(Bound):
                 refusal = body.state.refusal() or _timeout_in_body(error)
                 if refusal is None:
                     raise
-                return await self._answer(request, state, body, error, refusal)
+                try:
+                    return await self._answer(request, state, body, error, refusal)
+                finally:
+                    del refusal  # its traceback holds this frame
             if body.state.failure is not None:
                 _close(request, body)
             return response
@@ -80,17 +83,20 @@ class BoundBody(Bound):
             "%s %s (%s): %s", request.method, quoted(request.path), self._place, refusal.text
         )
         _close(request, body)
-        if can_be_answered(request, state.response):
-            if isinstance(error, web.HTTPException):
-                raise error
-            raise refusal from error
-        await cut_off(request, state.response, INTERNAL_ERROR)
-        if request.transport is not None:
-            request.transport.close()
-        if state.response is None:
-            raise ConnectionResetError("the response has started already") from error
-        # Nothing more of it can be sent. To raise would be to log an error of the server's.
-        return state.response
+        try:
+            if can_be_answered(request, state.response):
+                if isinstance(error, web.HTTPException):
+                    raise error
+                raise refusal from error
+            await cut_off(request, state.response, INTERNAL_ERROR)
+            if request.transport is not None:
+                request.transport.close()
+            if state.response is None:
+                raise ConnectionResetError("the response has started already") from error
+            # Nothing more of it can be sent. To raise would be to log an error of the server's.
+            return state.response
+        finally:
+            del error, refusal  # their tracebacks hold this frame
 
 
 def _timeout_in_body(error: Exception) -> BodyTimeout | None:
