@@ -26,7 +26,10 @@ exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore = [
     ("py:class", "routeguard.policy.H"),  # a decorated handler keeps its type
-    ("py:class", "routeguard.rules.Rule"),  # what `rule` returns, and only `setup` takes
+    ("py:class", "routeguard.routes.rules.Rule"),  # what `rule` returns, and only `setup` takes
+    ("py:class", "aiohttp.typedefs.Middleware"),  # aiohttp documents it in words
+    ("py:class", "opentelemetry.metrics.Meter"),
+    ("py:class", "prometheus_client.registry.CollectorRegistry"),
 ]
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]

@@ -2,7 +2,7 @@
 
 `timeout(5, idle=2)` lets the stream run for as long as something is written at least every two
 seconds. When the source stalls, the connection is closed, and the browser's `EventSource`
-connects again instead of waiting for ever::
+connects again instead of waiting for ever. `until_shutdown()` ends the stream with the server::
 
     curl -N localhost:8080/prices
 """
@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from aiohttp import web
 
 import routeguard
-from routeguard import timeout
+from routeguard import timeout, until_shutdown
 
 Source = Callable[[], AsyncIterator[float]]
 SOURCE: web.AppKey[Source] = web.AppKey("source")
@@ -24,6 +24,7 @@ routes = web.RouteTableDef()
 
 @routes.get("/prices")
 @timeout(5, idle=2)
+@until_shutdown()
 async def prices(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}

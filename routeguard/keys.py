@@ -19,6 +19,7 @@ __all__ = [
     "check_key",
     "client_address",
     "header_key",
+    "key_in_words",
     "read_key",
     "shown_key",
 ]
@@ -141,6 +142,15 @@ def takes_one(call: Callable[..., object]) -> bool:
 def shown_key(key: object) -> str:
     """A key function as a policy's repr shows it: by its name, where it has one."""
     return getattr(key, "__qualname__", None) or repr(key)
+
+
+def key_in_words(key: KeyFunction) -> str:
+    """By what a limit counts, as explanations say it."""
+    if key is client_address:
+        return "for each client address"
+    if isinstance(key, header_key):
+        return f"for each {key.name}"
+    return f"for each key that {shown_key(key)} finds"
 
 
 def read_key(found: Key) -> str | None:

@@ -21,6 +21,7 @@ from routeguard.asking import Asked, PlaceKind, Stated
 from routeguard.configuration import ConfigError, shown
 from routeguard.finding import Finding
 from routeguard.running.application import Running
+from routeguard.running.events import Action
 from routeguard.running.state import Run, StateMark
 
 __all__ = [
@@ -70,6 +71,42 @@ class Place:
 
     def __str__(self) -> str:
         return self.text
+
+    def tell(
+        self,
+        request: web.BaseRequest,
+        policy: str,
+        action: Action,
+        *,
+        status: int | None = None,
+        error: BaseException | None = None,
+        seconds: float | None = None,
+        bound: str | None = None,
+    ) -> None:
+        """Tells observers that the policy that stands here did something to a request.
+
+        Call it in the request's own task: observers find the current span and the context
+        variables of the request there.
+
+        Args:
+            request: the request.
+            policy: the name of the policy's kind.
+            action: what was done, as `Event` has it.
+            status: the status of the answer that the policy gave.
+            error: the exception that was answered, or that ended the work.
+            seconds: the bound that was passed, or how long the work had run.
+            bound: which bound was passed.
+        """
+        self.running.observers.tell(
+            request,
+            policy,
+            action,
+            place=self.text,
+            status=status,
+            error=error,
+            seconds=seconds,
+            bound=bound,
+        )
 
 
 class Policy:

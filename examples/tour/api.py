@@ -7,24 +7,30 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
 import routeguard
+from examples.tour.replica import offer_replicas
 from examples.tour.store import Orders, Row, opened
 from routeguard import (
+    Event,
+    concurrency_limit,
     cors,
     csrf,
     default_error_handler,
     errors,
     https,
     problem_details,
+    rate_limit,
     rule,
     shield,
     timeout,
+    until_shutdown,
 )
 
+Observer = Callable[[Event], object]
 ORDERS = web.AppKey("orders", Orders)
 PAGES = ("http://127.0.0.1:*", "http://localhost:*")
 
@@ -143,6 +149,29 @@ async def feed(request: web.Request) -> web.WebSocketResponse:
     return socket
 
 
+@routes.get("/prices")
+@until_shutdown()
+async def prices(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    try:
+        while True:
+            await response.write(b"data: a lamp is 24.90\n\n")
+            await asyncio.sleep(0.2)
+    finally:
+        log.info("a subscriber less", extra={"path": request.path})
+
+
+@routes.get("/trades")
+@until_shutdown()
+async def trades(request: web.Request) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse(heartbeat=20)
+    await socket.prepare(request)
+    async for message in socket:
+        await socket.send_str(f"{message.data}: done")
+    return socket
+
+
 @routes.post("/imports")
 @routes.post("/imports/trial")
 async def import_orders(request: web.Request) -> web.Response:
@@ -156,24 +185,41 @@ async def close_account(request: web.Request) -> web.Response:
     return web.json_response({"closed": True})
 
 
-def protect(api: web.Application) -> None:
+@routes.get("/quotes/{item}")
+@rate_limit("3/5 seconds", name="quotes")
+@cors(PAGES, expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After"])
+async def quote(request: web.Request) -> web.Response:
+    return web.json_response({"item": request.match_info["item"], "cents": 1900})
+
+
+@routes.get("/thumbnails/{item}")
+@concurrency_limit(2, waiting=2)
+async def thumbnail(request: web.Request) -> web.Response:
+    await asyncio.sleep(0.4)  # two cores, and a picture on each
+    return web.json_response({"picture of": request.match_info["item"]})
+
+
+def protect(api: web.Application, *observers: Observer) -> None:
     routeguard.setup(
         api,
         rule("POST /imports", timeout(None)),
+        rule("/replicas/*", timeout(10)),  # a shutdown waits for payments
         # The fallbacks: what holds wherever nothing nearer was said.
         timeout(1.5),
         cors(origins=PAGES),
         errors(problem_details),
         https(),
         drain=10,
+        observers=observers,
     )
 
 
-def make_api() -> web.Application:
+def make_api(*observers: Observer) -> web.Application:
     """The application, complete but not started: its database opens with it."""
     api = web.Application()
     api.add_routes(routes)
-    protect(api)
+    offer_replicas(api, make_api)
+    protect(api, *observers)
     api.cleanup_ctx.append(database)
     return api
 

@@ -119,6 +119,15 @@ CARDS = (
         (Action("listen", "Listen", "GET", "/feed", "timeout"),),
     ),
     Card(
+        "deploy",
+        "A deploy under open connections",
+        "The page has a second server started, opens a price stream and a socket on it, sends a "
+        "payment, and has it stopped. Under until_shutdown() the stream ends whole and the socket "
+        "with 1001; the shielded payment is answered before the database closes.",
+        (api.prices, api.trades),
+        (Action("stopped", "Stop a server", "GET", "/prices", "until_shutdown"),),
+    ),
+    Card(
         "csrf",
         "A foreign page's form",
         "Closing an account needs no preflight, so a foreign page could simply send it. The "
@@ -126,6 +135,23 @@ CARDS = (
         "page read the refusal does not make it trusted.",
         (api.close_account,),
         (Action("forged", "Close the account", "POST", "/account/close", "csrf"),),
+    ),
+    Card(
+        "rate",
+        "Three quotes in five seconds",
+        "The page asks until it is refused. Each answer says how much of the limit remains and for "
+        "how long, in the field RateLimit; the refusal says in Retry-After when to come again. The "
+        "page counts down, asks once more, and is served.",
+        (api.quote,),
+        (Action("limited", "Ask until refused", "GET", "/quotes/lamp", "rate_limit"),),
+    ),
+    Card(
+        "queue",
+        "Two at a time, two in the queue",
+        "Six requests at once. Two have a seat, two wait for one and are served in order; the "
+        "others are told at once to come back, with a 503 that the log does not take for an error.",
+        (api.thumbnail,),
+        (Action("queued", "Six at once", "GET", "/thumbnails/lamp", "concurrency_limit"),),
     ),
 )
 

@@ -34,10 +34,11 @@ async def index(request: web.Request) -> web.Response:
         links="\n".join(f'<li><a href="#{card.name}">{card.name}</a></li>' for card in CARDS),
         version=escape(installed_version()),
     )
-    sockets = api_origin.replace("http://", "ws://", 1)
+    # Any port of this machine: a card has a server of its own started, to be stopped.
+    servers = "http://127.0.0.1:* ws://127.0.0.1:*"
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        f"connect-src 'self' {api_origin} {sockets}; base-uri 'none'; form-action 'none'"
+        f"connect-src 'self' {api_origin} {servers}; base-uri 'none'; form-action 'none'"
     )
     return web.Response(
         text=text,

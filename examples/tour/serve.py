@@ -51,7 +51,7 @@ async def running(port: int) -> AsyncIterator[Tour]:
         for_page = stack.enter_context(bind(port and port + 1))
         tour = Tour(*(f"http://{HOST}:{s.getsockname()[1]}" for s in (for_api, for_page)))
         wire = stack.enter_context(wired("routeguard", "tour"))
-        api = make_api()
+        api = make_api(wire.count)
         # The API stops first: its drain waits for payments while the page still shows the log.
         await start(stack, make_page(api, tour.api, wire), for_page, "tour-page")
         await start(stack, api, for_api, "tour.api")

@@ -1,18 +1,21 @@
-"""What the API saw: its access log and routeguard's, passed on to the pages that watch."""
+"""What the API saw: its log, and what its policies did, passed on to the pages that watch."""
 
 import asyncio
 import json
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
+import routeguard
+
 Event = dict[str, object]
 
 BACKLOG = 500
-SHOWN_HEADERS = ("Allow", "Content-Type", "X-Pieces")
+SHOWN_HEADERS = ("Allow", "Content-Type", "RateLimit", "Retry-After", "X-Pieces")
 QUIET = {("GET", "/payments")}  # the page asks for these every quarter of a second
 
 
@@ -22,6 +25,7 @@ class Wire(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.INFO)
         self._watchers: set[asyncio.Queue[Event | None]] = set()
+        self._counts: Counter[str] = Counter()
 
     def emit(self, record: logging.LogRecord) -> None:
         event: Event = {"source": record.name, "text": record.getMessage()}
@@ -31,6 +35,14 @@ class Wire(logging.Handler):
         for name in ("path", "status", "headers"):
             if hasattr(record, name):
                 event[name] = getattr(record, name)
+        self._tell(event)
+
+    def count(self, event: routeguard.Event) -> None:
+        """The API's observer: counts what its policies do."""
+        self._counts[f"{event.policy} {event.action}"] += 1
+        self._tell({"counts": dict(sorted(self._counts.items()))})
+
+    def _tell(self, event: Event) -> None:
         for watcher in self._watchers:
             if watcher.qsize() < BACKLOG:
                 watcher.put_nowait(event)
@@ -38,6 +50,8 @@ class Wire(logging.Handler):
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[asyncio.Queue[Event | None]]:
         watcher: asyncio.Queue[Event | None] = asyncio.Queue()
+        if self._counts:
+            watcher.put_nowait({"counts": dict(sorted(self._counts.items()))})
         self._watchers.add(watcher)
         try:
             yield watcher

@@ -20,9 +20,7 @@ def explain_report(explanation: Explanation) -> Iterator[Line]:
         else f"{explanation.route} -> {explanation.handler}"
     )
     yield from _row("route", place, "")
-    for kind in explanation.kinds:
-        yield from _row(kind.kind, str(kind), "")
-    for name, text in explanation.rows:
+    for name, text in explanation.told:
         yield from _row(name, text, _style(name, text))
 
 
@@ -30,7 +28,7 @@ def _row(name: str, text: str, style: str) -> Iterator[Line]:
     for number, line in enumerate(text.split("\n")):
         told = line.lstrip()
         depth = 1 if told != line else 0
-        look = DIM if depth or line == "none" else style
+        look = DIM if depth or name == "none" else style
         yield Line(
             Piece(told, look), first=Piece("" if number else f"  {name}", "bold"), depth=depth
         )

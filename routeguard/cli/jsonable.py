@@ -51,7 +51,12 @@ def _kind_data(kind: PolicyExplanation) -> Data:
     return {
         "applies": [f"{policy:full}" for policy in kind.policies],
         "considered": [
-            {"policy": f"{one.policy:full}", "place": one.place, "verdict": one.verdict}
+            {
+                "policy": f"{one.policy:full}",
+                "place": one.place,
+                "verdict": one.verdict,
+                "status": one.status,
+            }
             for one in kind.considered
         ],
         "note": kind.note,

@@ -98,7 +98,10 @@ def _applying(kind: PolicyExplanation) -> Iterator[tuple[str, str]]:
     order = {id(one): place for place, one in enumerate(kind.policies)}
     deciding.sort(key=lambda one: order.get(id(one.policy), len(order)))
     for one in deciding:
-        yield _text(one, kind), one.place
+        applies = one.policy in kind.policies or isinstance(one.policy, exempt)
+        # A policy that is not for the method matters where it keeps another one away.
+        if applies or len(kind.considered) > 1:
+            yield _text(one, kind), one.place
 
 
 def _text(one: Considered, kind: PolicyExplanation) -> str:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, NoReturn, Self
+from typing import ClassVar, Self
 
 from aiohttp import web
 from yarl import URL
@@ -15,6 +15,7 @@ from routeguard.origin_findings import TRUST_CODES, plain_http, public_suffixes
 from routeguard.origins import OriginSet, is_of_host, read_origin, serialised
 from routeguard.policy import Bound, Place, Policy
 from routeguard.quoting import quoted
+from routeguard.running.events import Action
 from routeguard.running.proxies import asked_authority
 from routeguard.running.state import Run, State
 from routeguard.websocket import is_websocket_handshake
@@ -60,6 +61,7 @@ class csrf(Policy):
     finding_codes: ClassVar[Mapping[str, str]] = TRUST_CODES
 
     trusted_origins: tuple[str, ...]
+    report_only: bool
     _trusted: OriginSet = field(compare=False)
 
     def __new__(cls, *misplaced: object, **options: object) -> Self:
@@ -68,7 +70,12 @@ class csrf(Policy):
             raise ConfigError(f"csrf({shown(misplaced[0])}): write @csrf() above the handler")
         return object.__new__(cls)
 
-    def __init__(self, *, trusted_origins: str | URL | Collection[str | URL] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        trusted_origins: str | URL | Collection[str | URL] = (),
+        report_only: bool = False,
+    ) -> None:
         faults = Faults("csrf(...)")
         example = "trusted_origins=['https://app.example.com']"
         given = (
@@ -87,14 +94,18 @@ class csrf(Policy):
                 texts.append(text)
             else:
                 faults.add(f"trusted_origins: {shown(one)} is no origin: write 'https://a.example'")
+        if not isinstance(report_only, bool):
+            faults.add(f"report_only={shown(report_only)} is no bool: write report_only=True")
         faults.raise_any()
         object.__setattr__(self, "trusted_origins", tuple(dict.fromkeys(texts)))
+        object.__setattr__(self, "report_only", report_only)
         object.__setattr__(self, "_trusted", OriginSet(texts))
 
     def explain(self, asked: Asked) -> Iterator[tuple[str, str]]:
         """Whether it refuses the request, and why."""
         if (reason := self.refusal(asked.request)) is not None:
-            yield "note", f"csrf refuses it with 403: {reason}"
+            refuses = "would refuse it (report_only)" if self.report_only else "refuses it with 403"
+            yield "note", f"csrf {refuses}: {reason}"
             if asked.told.get("origin") == "allowed":
                 remedy = "list it in csrf(trusted_origins=…) if its pages are to change anything"
                 yield "note", f"cors allows this origin and csrf does not: {remedy}"
@@ -105,13 +116,14 @@ class csrf(Policy):
         yield from public_suffixes("csrf", self.trusted_origins, stated.place)
 
     def __repr__(self) -> str:
-        if not self.trusted_origins:
-            return "csrf()"
-        return f"csrf(trusted_origins={list(self.trusted_origins)!r})"
+        origins = list(self.trusted_origins)
+        given = [f"trusted_origins={origins!r}"] if origins else []
+        given += ["report_only=True"] if self.report_only else []
+        return f"csrf({', '.join(given)})"
 
     def bind(self, place: Place) -> "BoundCsrf":
         """The policy as it serves requests."""
-        return BoundCsrf(self, place.text)
+        return BoundCsrf(self, place)
 
     def trusts(self, origin: str) -> bool:
         """Whether an origin, as a header gives it, is listed in `trusted_origins`."""
@@ -142,7 +154,7 @@ class BoundCsrf(Bound):
 
     __slots__ = ("_place", "policy")
 
-    def __init__(self, policy: csrf, place: str) -> None:
+    def __init__(self, policy: csrf, place: Place) -> None:
         self.policy: csrf = policy
         self._place = place
 
@@ -157,16 +169,30 @@ class BoundCsrf(Bound):
 
         return run
 
-    def _refuse(self, request: web.Request, reason: str) -> NoReturn:
+    def _refuse(self, request: web.Request, reason: str) -> None:
+        """Refuses a request, or only says that it would have been.
+
+        Raises:
+            CrossOriginRefused: it is refused.
+        """
+        report_only = self.policy.report_only
         logger.info(
-            "refused '%s': %s %s, by the policy of %s: %s",
+            "%s '%s': %s %s, by the policy of %s: %s",
+            "would refuse" if report_only else "refused",
             quoted(", ".join(request.headers.getall("Origin", ()))),
             quoted(request.method),
             quoted(request.path),
             self._place,
             quoted(reason),
         )
-        raise CrossOriginRefused(text=f"cross-origin request refused: {reason}")
+        refusal = CrossOriginRefused(text=f"cross-origin request refused: {reason}")
+        action: Action = "would refuse" if report_only else "refused"
+        self._place.tell(request, "csrf", action, status=refusal.status, error=refusal)
+        if not report_only:
+            try:
+                raise refusal
+            finally:
+                del refusal  # or refusal, traceback and this frame were a cycle
 
 
 def _is_own_host(origin: str, request: web.BaseRequest) -> bool:

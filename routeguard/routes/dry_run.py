@@ -1,4 +1,4 @@
-"""Routing without a request, for what is asked before or beside serving."""
+"""Routing without a request: `explain`, `check` and start-up ask what a path reaches."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -14,7 +14,7 @@ __all__ = ["Asked", "is_routed", "resolve_now"]
 
 
 class Asked:
-    """What a router reads of a request, and nothing else of it."""
+    """The attributes of a request that a router reads."""
 
     __slots__ = ("headers", "host", "method", "path", "query", "query_string", "rel_url")
 
@@ -31,7 +31,7 @@ class Asked:
 def resolve_now(
     app: web.Application, method: str, url: URL, headers: Mapping[str, str] | None = None
 ) -> web.UrlMappingMatchInfo:
-    """What a router makes of a request, told synchronously.
+    """The match that a router makes for a request, without awaiting anything.
 
     Args:
         app: the application whose router is asked.

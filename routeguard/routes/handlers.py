@@ -47,17 +47,23 @@ def held_by(holder: object) -> Iterator[object]:
         yield holder.__wrapped__
         return
     values: list[object] = []
-    if isinstance(holder, functools.partial):
+    if isinstance(holder, functools.partial | functools.partialmethod):
         values = [holder.func, *holder.args, *holder.keywords.values()]
     elif isinstance(holder, types.MethodType):
         values = [holder.__func__]
+        if hasattr(type(holder.__self__), "__get__"):
+            values += _attributes(holder.__self__)  # a decorator that is a descriptor
     elif isinstance(holder, types.FunctionType):
         values = [*_closure(holder), *(holder.__defaults__ or ())]
         values += (holder.__kwdefaults__ or {}).values()
         values.append(getattr(holder, "__wrapped__", None))
-    elif not isinstance(holder, type) and callable(holder):
-        values = list(getattr(holder, "__dict__", {}).values())
+    elif not isinstance(holder, type) and (callable(holder) or hasattr(type(holder), "__get__")):
+        values = _attributes(holder)
     yield from (value for value in values if _may_handle(value))
+
+
+def _attributes(value: object) -> list[object]:
+    return list(getattr(value, "__dict__", {}).values())
 
 
 def _closure(function: types.FunctionType) -> Iterator[object]:
@@ -75,7 +81,7 @@ def _may_handle(value: object) -> bool:
 
 
 def _wrapped_by(handler: object) -> object:
-    """What is one layer farther in; `None` at the innermost, or where that cannot be told."""
+    """The handler one layer farther in; `None` at the innermost, or where that is not known."""
     if isinstance(handler, type):
         return None
     if type(handler) is not Guarded and isinstance(handler, functools.partial):
@@ -108,12 +114,12 @@ def _only(handler: object) -> object:
 
 
 def _is_made(function: object) -> bool:
-    """Whether a function was made by a call of another, as decorators make them."""
+    """Whether a call of another function made this one, as a decorator does."""
     return isinstance(function, types.FunctionType) and "<locals>." in function.__code__.co_qualname
 
 
 def _handles(value: object) -> bool:
-    """Whether something takes what handlers do: a request, or an instance and a request."""
+    """Whether something can be called as handlers are: with a request, or as a method with one."""
     if isinstance(value, type):
         return True
     if not callable(value) or not is_async(_innermost(value)):

@@ -1,4 +1,4 @@
-"""Policies that a foreign decorator hides: they stand on a handler, and no request meets them."""
+"""Policies that a foreign decorator hides: they are stated, and no request would have them."""
 
 import functools
 import inspect

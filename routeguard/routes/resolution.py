@@ -15,14 +15,13 @@ from routeguard.policies.exempt import exempt, kinds_of
 from routeguard.policies.order import order_of
 from routeguard.policy import Policy, policies_of
 from routeguard.routes.dry_run import resolve_now
-from routeguard.routes.names import decoded, names_of
+from routeguard.routes.names import names_of
 from routeguard.routes.scope import Scope, Statement, scopes_of
 
 __all__ = [
     "Decision",
     "Resolution",
     "as_fallbacks",
-    "canonical_of",
     "in_rules",
     "on_handler",
     "place_of_rule",
@@ -72,15 +71,6 @@ class Resolution:
     def policy(self, kind: type[Policy]) -> Policy | None:
         """The policy of a kind, if one applies."""
         return self.decisions[kind].policy
-
-
-def canonical_of(match_info: AbstractMatchInfo, scope: Scope) -> str | None:
-    """The canonical pattern of the matched resource, relative to an application and decoded."""
-    route = match_info.route if isinstance(match_info, web.UrlMappingMatchInfo) else None
-    resource = None if route is None else route.resource
-    if resource is None:
-        return None
-    return decoded(resource.canonical).removeprefix(scope.mount.prefix) or "/"
 
 
 def positions_of(

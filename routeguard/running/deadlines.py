@@ -21,9 +21,16 @@ from routeguard.internals.bodies import is_waiting_for_body
 from routeguard.internals.connection import forget_cancelled_drain
 from routeguard.internals.request import close_after_answer
 
-__all__ = ["NO_BOUNDS", "Bound", "Bounds", "Clock", "Deadline", "HandlerTimeout"]
+__all__ = ["NO_BOUNDS", "Bound", "Bounds", "Clock", "Deadline", "HandlerTimeout", "clock_of"]
 
 Bound = Literal["start", "idle", "total", "limit"]
+
+
+def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """What tells an event loop's time."""
+    # asyncio's own loops tell the time by this function, and take as long again to do so.
+    plain = getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time
+    return time.monotonic if plain else loop.time
 
 
 class HandlerTimeout(TimeoutError):
@@ -74,9 +81,7 @@ class Clock:
         self.bound: Bound = bound
         self.seconds: float = seconds
         self.loop: asyncio.AbstractEventLoop = loop
-        # asyncio's own loops tell the time by this function, and take as long again to do so.
-        plain = getattr(type(loop), "time", None) is asyncio.BaseEventLoop.time
-        self.now: Callable[[], float] = time.monotonic if plain else loop.time
+        self.now: Callable[[], float] = clock_of(loop)
         self.queue: dict[Deadline | int, Entry] = {}
         """When the time is up; under a key also what its deadline is made of."""
         self.timer: asyncio.TimerHandle | None = None
@@ -117,6 +122,14 @@ class Clock:
         self.queue[deadline] = (when, None, None, None)
         if self.timer is None:
             self.arm(when)
+
+    def response_started(self, key: int, response: web.StreamResponse) -> None:
+        """The bound on the start has been kept, by what stands in the queue under a key."""
+        deadline = self.unusual.get(key)
+        if deadline is None:
+            self.discard(key)
+        else:
+            deadline.response_started(response)
 
     def server_of(self, key: int) -> object:
         """Who serves the request of a key; `None` for what is not in the queue."""
@@ -191,6 +204,8 @@ class Deadline:
     The time stands beside the timer: uvloop returns a plain handle, which knows none, where the
     delay rounds to nothing.
     """
+    _watches: bool = False
+    """Whether it has put itself in the place of the response's own methods of writing."""
     _writing: int = 0
 
     def __init__(
@@ -225,12 +240,12 @@ class Deadline:
                 forget_cancelled_drain(self.request)
 
     @property
-    def expired(self) -> bool:
-        """Whether a bound was passed, also where `timed_out` says that the end was not ours.
+    def passed(self) -> Clock | None:
+        """The bound that was passed, also where `timed_out` says that the end was not ours.
 
         That is so where another cancellation came along with ours: there is nobody to answer.
         """
-        return self._passed is not None
+        return self._passed
 
     @property
     def remaining(self) -> float | None:
@@ -264,8 +279,10 @@ class Deadline:
 
     def response_started(self, response: web.StreamResponse) -> None:
         """The bound on the start has been kept; from here on the stream must not fall silent."""
-        self.response = response
         bounds = self.bounds
+        if bounds is NO_BOUNDS:
+            return  # it has ended, or has nothing to bound
+        self.response = response
         if bounds.start is not None:
             self._disarm(bounds.start)
         if bounds.idle is not None and self._passed is None and watched(response):
@@ -280,7 +297,11 @@ class Deadline:
         back to what it was at entry. Where another was asked for, it does not.
         """
         task, self.task = self.task, None
+        # What it knows holds it in turn.
         self.request = None
+        response, self.response = self.response, None
+        if response is not None and self._watches:
+            del response.write, response.write_eof
         if self.bounds.idle is not None:
             self.bounds.idle.discard(self)
         if self._moved is not None:
@@ -293,22 +314,32 @@ class Deadline:
         # Its key may soon be another's, and handlers may keep what `deadline` has given them.
         self.bounds = NO_BOUNDS
 
-    def timeout(self, request: web.Request, *, answerable: bool) -> HandlerTimeout | BodyTimeout:
+    def timeout(
+        self,
+        request: web.Request,
+        cancellation: asyncio.CancelledError | None,
+        *,
+        answerable: bool,
+    ) -> HandlerTimeout | BodyTimeout:
         """The exception for the bound that was passed.
 
         Where it was the client that was late with the body, and can be told, a 408 tells it.
 
         Args:
             request: the request.
+            cancellation: what ended the work, and is the exception's cause.
             answerable: whether it can be answered still.
         """
         passed = self._passed
         assert passed is not None
+        timeout: HandlerTimeout | BodyTimeout
         if self._in_body and answerable:
             close_after_answer(request)
-            return BodyTimeout(passed.seconds, passed.bound)
-        timeout = HandlerTimeout(passed.seconds, passed.bound)
-        timeout.in_body = self._in_body
+            timeout = BodyTimeout(passed.seconds, passed.bound)
+        else:
+            timeout = HandlerTimeout(passed.seconds, passed.bound)
+            timeout.in_body = self._in_body
+        timeout.__cause__ = cancellation
         return timeout
 
     def _running(self) -> list[tuple[Clock, float]]:
@@ -344,6 +375,7 @@ class Deadline:
             idle.discard(self)
             await write_eof(data)
 
+        self._watches = True
         response.write = watched_write  # type: ignore[method-assign]
         response.write_eof = watched_eof  # type: ignore[method-assign]
 

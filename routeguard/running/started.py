@@ -13,7 +13,7 @@ from routeguard.internals.connection import (
     stop_sending_file,
 )
 
-__all__ = ["GOING_AWAY", "INTERNAL_ERROR", "can_be_answered", "cut_off", "pass_on"]
+__all__ = ["GOING_AWAY", "INTERNAL_ERROR", "can_be_answered", "cut_off"]
 
 # RFC 6455, section 7.4.1.
 GOING_AWAY = 1001
@@ -21,9 +21,6 @@ INTERNAL_ERROR = 1011
 
 CLOSING_GRACE = 1.0
 """Seconds for what has been sent to reach the client before its connection is reset."""
-
-# What aiohttp writes into the headers of a response as it sends it.
-STAMPED = frozenset({"connection", "content-length", "date", "server", "transfer-encoding"})
 
 
 def can_be_answered(request: web.BaseRequest, response: web.StreamResponse | None) -> bool:
@@ -80,27 +77,3 @@ async def cut_off(request: web.BaseRequest, response: web.StreamResponse | None,
         reset(request.transport)
     elif isinstance(response, web.FileResponse) and response.body_length == 0:
         await stop_sending_file(request)
-
-
-def pass_on(
-    request: web.BaseRequest, error: Exception, begun: web.StreamResponse | None
-) -> web.Response:
-    """Raises an error on, or answers with a copy of one that was a response before.
-
-    An `HTTPException` is a response, and aiohttp sends nothing for one that it has sent already:
-    the same object raised for another request would leave that client waiting.
-
-    Args:
-        request: the request.
-        error: what was raised.
-        begun: the response that was begun for this request, if one was.
-    """
-    if not isinstance(error, web.HTTPException) or not error.prepared or error is begun:
-        raise error
-    if request.writer.output_size > 0:
-        raise error
-    headers = error.headers.copy()
-    for name in list(headers):
-        if name.lower() in STAMPED or name[:15].lower() == "access-control-":
-            headers.popall(name, None)
-    return web.Response(status=error.status, reason=error.reason, headers=headers, body=error.body)

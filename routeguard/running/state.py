@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from aiohttp import web
+from multidict import CIMultiDict
 
-from routeguard.running.deadlines import Deadline
+from routeguard.internals.slot import keep, kept
+from routeguard.running.deadlines import Clock, Deadline
 
 __all__ = [
     "MARKED",
@@ -18,6 +20,8 @@ __all__ = [
     "StateMark",
     "Watcher",
     "begun_of",
+    "headers_as_raised",
+    "keep_as_raised",
     "keep_state",
     "run_on_clone",
     "state_of",
@@ -42,10 +46,16 @@ class State:
     """The response that was begun last, if one was."""
     deadline: Deadline | None = None
     """The deadline that runs, or that ran last."""
+    clock: Clock | None = None
+    """The clock in whose queue an entry stands for a deadline."""
+    key: int = 0
+    """What the entry is found by."""
+    is_examined: bool = False
+    """Whether a response was written on before it is sent, so that it bears a mark."""
     shielded: bool = False
     """Whether the handler's work runs in a task that the application owns."""
-    detached_from: "asyncio.Task[object] | None" = None
-    """The request's own task, once shielded work goes on without it: that one may still send."""
+    detached: bool = False
+    """Whether shielded work goes on without the request's own task."""
     work: "asyncio.Task[object] | None" = None
     """Shielded work that goes on without the request's own task; whoever waits for its end takes
     it from here, at once: the next may be another call's."""
@@ -53,6 +63,8 @@ class State:
     """What is told when the response begins."""
     notes: dict[object, object] | None = None
     """What policies keep for the time of the request, by the policy as it was bound."""
+    ended: bool = False
+    """Whether all policies have done with the request."""
 
     def __init__(self, handler: Handler, marks: "tuple[StateMark, ...]", owner: object) -> None:
         self.handler: Handler = handler
@@ -72,9 +84,29 @@ class State:
 
     def started(self, response: web.StreamResponse) -> None:
         """Notes that a response begins, and tells the watchers."""
+        if self.ended:
+            return  # it would be kept in memory by what it has itself
         self.response = response
+        if self.clock is not None:
+            self.clock.response_started(self.key, response)
         for watcher in self.watchers:
             watcher.response_started(response)
+
+    def running_deadline(self) -> Deadline | None:
+        """The deadline that runs, or that ran last; made where only an entry stood for it."""
+        if self.clock is not None:
+            self.deadline = self.clock.deadline_of(self.key) or self.deadline
+        return self.deadline
+
+    def end(self) -> None:
+        """Forgets the response, when all policies have done with the request.
+
+        A response holds its request and the request this state, so that a failed request would
+        stay in memory, with its body, until the cyclic collector runs.
+        """
+        self.ended = True
+        self.response = None
+        self.clock = None
 
     def note(self, key: object, value: object) -> None:
         """Keeps something for the time of the request."""
@@ -100,12 +132,7 @@ else:  # aiohttp before 3.14 keys requests and responses by AppKey
     RequestKey = getattr(web, "RequestKey", web.AppKey)
     ResponseKey = getattr(web, "ResponseKey", web.AppKey)
 
-STATE = "routeguard state"
-"""Where a request's state is kept: among the attributes of the request's writer.
-
-A request has one writer, which all its clones share. What is stored on a clone is not on the
-request that aiohttp gives to response hooks, and middlewares outside the dispatcher make clones.
-"""
+AS_RAISED = ResponseKey("headers as raised", CIMultiDict)
 
 MARKED = ResponseKey("marked", web.Request)
 """The request for which all that policies write is on a response."""
@@ -117,13 +144,30 @@ def state_of(request: web.BaseRequest) -> State | None:
     It is `None` until something needs it: a request in the fast lane has only an entry in the
     queue of a clock.
     """
-    return request.writer.__dict__.get(STATE)
+    found = kept(request)
+    return found if isinstance(found, State) else None
 
 
 def keep_state(request: web.BaseRequest, state: State) -> State:
     """Makes a state that of a request, and of all its clones."""
-    request.writer.__dict__[STATE] = state
+    keep(request, state)
     return state
+
+
+def keep_as_raised(response: web.StreamResponse) -> None:
+    """Keeps the headers of an `HTTPException` as they are before policies write on it.
+
+    Applications raise one object for many requests, and what a policy has written for one request
+    must not reach the next.
+    """
+    if isinstance(response, Exception) and AS_RAISED not in response:
+        response[AS_RAISED] = response.headers.copy()
+
+
+def headers_as_raised(error: web.HTTPException) -> "CIMultiDict[str]":
+    """The headers of an `HTTPException`, without what policies have written on it before."""
+    kept = error.get(AS_RAISED)
+    return error.headers if kept is None else kept
 
 
 def begun_of(request: web.BaseRequest) -> web.StreamResponse | None:

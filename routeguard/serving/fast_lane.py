@@ -20,11 +20,11 @@ from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN
 from routeguard.policies.cors.serving import BoundCors
 from routeguard.policies.errors.serving import BoundErrors
 from routeguard.policies.https.serving import BoundHttps
-from routeguard.policies.timeout.serving import BoundTimeout, expired
+from routeguard.policies.timeout.serving import BoundTimeout, expired, note_overtaken
 from routeguard.policy import Guarded, Handler
 from routeguard.running.application import Running
 from routeguard.running.deadlines import Clock, Deadline
-from routeguard.running.started import pass_on
+from routeguard.running.last_answer import last_answer
 from routeguard.running.state import MARKED, State, StateMark, keep_state, state_of
 
 __all__ = ["FastLane", "find_lane"]
@@ -50,6 +50,7 @@ class FastLane:
         "_origins",
         "_owner",
         "_scheme_header",
+        "_timeout",
         "is_alone",
     )
 
@@ -59,6 +60,7 @@ class FastLane:
         sharing: BoundCors | None,
         answering: BoundErrors | None,
         secured: BoundHttps | None,
+        timing: BoundTimeout | None,
         chain: Callable[[web.Request, Handler], Awaitable[web.StreamResponse]],
         marks: tuple[StateMark, ...],
         owner: object,
@@ -69,6 +71,7 @@ class FastLane:
         self._cors = sharing
         self._errors = answering
         self._https = secured
+        self._timeout = timing
         self._chain = chain
         self._marks = marks
         self._owner = owner
@@ -110,20 +113,24 @@ class FastLane:
         if clock.timer is None:
             clock.arm(when)
         deadline = None
+        is_begun = False
         try:
             try:
                 response = await handler(request)
             finally:
+                # Only a deadline, or a response that has begun, has taken the key out.
+                is_begun = queue.pop(key, None) is None
                 if clock.unusual:
                     deadline = clock.leave(key)
-                else:  # then nothing else has taken the key out
-                    del queue[key]
-                    if not queue:
-                        clock.disarm()
+                elif not queue:
+                    clock.disarm()
         except (Exception, asyncio.CancelledError) as error:
             response = await self._answer(request, error, deadline)
         # Others may change their headers as they are prepared, or have been prepared already.
-        if self.is_alone and type(response) is web.Response and deadline is None:
+        if is_begun:
+            if (state := state_of(request)) is not None:
+                state.end()
+        elif self.is_alone and type(response) is web.Response:
             headers = response.headers
             lines = asked.getall(ORIGIN, NO_LINES)
             if (
@@ -138,7 +145,9 @@ class FastLane:
                 if response.prepared:
                     return response
                 if not self._cors.policy.write_known(request, headers):
-                    await self._cors.examine(request, response, self.state_of(request))
+                    state = self.state_of(request)
+                    state.is_examined = True
+                    await self._cors.examine(request, response, state)
             response.__setitem__(MARKED, request)
         return response
 
@@ -165,11 +174,16 @@ class FastLane:
         if state is None:
             match_info = request.match_info
             state = keep_state(request, State(match_info.handler, self._marks, self._owner))
-            deadline = self._clock.deadline_of(id(match_info))
-            if deadline is not None:
-                state.deadline = deadline
-                state.watchers = (deadline,)
+            key = id(match_info)
+            if key in self._clock.queue or key in self._clock.unusual:
+                state.clock, state.key = self._clock, key
+            else:
+                state.end()  # nothing but the response is still to come
         return state
+
+    def serves(self, request: web.Request) -> bool:
+        """Whether it serves a request now, whose response has not begun."""
+        return id(request.match_info) in self._clock.queue
 
     async def _answer(
         self,
@@ -180,21 +194,31 @@ class FastLane:
         """Answers what ended a handler."""
         state = state_of(request)
         if deadline is not None:
-            state = state or self.state_of(request)
+            if state is None or state.ended:
+                state = State(request.match_info.handler, self._marks, self._owner)
+                keep_state(request, state)
             state.deadline = deadline
         begun = None if state is None else state.response
-        if isinstance(error, asyncio.CancelledError):
-            if deadline is None or not deadline.timed_out:
-                raise error
-            timeout = await expired(request, deadline, begun)
-            timeout.__cause__ = error
-            error = timeout
-        if self._errors is not None:
-            try:
-                return await self._errors.answer(request, error)
-            except Exception as passed:
-                error = passed
-        return pass_on(request, error, begun)
+        try:
+            if isinstance(error, asyncio.CancelledError):
+                if deadline is None or not deadline.timed_out:
+                    note_overtaken(request, deadline)
+                    raise error
+                assert self._timeout is not None
+                error = await expired(request, deadline, begun, error, self._timeout.place)
+            if self._errors is not None:
+                try:
+                    return await self._errors.answer(request, error)
+                except Exception as passed:
+                    error = passed
+            answer = last_answer(request, error, begun)
+            if answer is not None:
+                return answer
+            raise error
+        finally:
+            if state is not None:
+                state.end()
+            del error  # or error, traceback and this frame were a cycle
 
 
 def find_lane(
@@ -220,6 +244,7 @@ def find_lane(
     sharing: BoundCors | None = None
     answering: BoundErrors | None = None
     secured: BoundHttps | None = None
+    timing: BoundTimeout | None = None
     for one in bound:
         match one:
             case BoundCors():
@@ -231,10 +256,12 @@ def find_lane(
                 if len(policy.names) > 1:
                     return None
             case BoundTimeout(bounds=bounds) if bounds.total is bounds.idle is None:
-                clock = bounds.start
+                clock, timing = bounds.start, one
             case _:
                 return None
     if not IS_OPEN:
         return None
     clock = clock or running.clocks.of("start", math.inf)
-    return FastLane(clock, sharing, answering, secured, chain, marks, owner, is_alone=is_alone)
+    return FastLane(
+        clock, sharing, answering, secured, timing, chain, marks, owner, is_alone=is_alone
+    )

@@ -14,7 +14,7 @@ from routeguard.routes.resolution import Resolution, positions_of, resolve
 from routeguard.routes.scope import SCOPE
 from routeguard.routes.splits import Splits, splits_of
 from routeguard.running.application import Running
-from routeguard.running.started import pass_on
+from routeguard.running.last_answer import last_answer
 from routeguard.running.state import Run, State, StateMark, keep_state
 from routeguard.serving.bindings import Binding, Bindings, joined
 from routeguard.serving.fast_lane import FastLane, find_lane
@@ -106,7 +106,7 @@ class PlanBook:
         if split is not None and (plan := split.usual.get(method)) is not None:
             if split.splits.leaves(url.raw_path):
                 return plan
-            return self._by_rules_of(match_info, method, url.path)
+            return self._by_rules_of(match_info, method, url)
         if isinstance(match_info, UnroutedMatch):
             known = match_info.unrouted.plan
             if isinstance(known, Plan):
@@ -119,14 +119,14 @@ class PlanBook:
                 self.by_route[match_info.route] = NOT_OURS
             return NOT_OURS
         if match_info.http_exception is not None:
-            return self._by_rules_of(match_info, method, url.path)
+            return self._by_rules_of(match_info, method, url)
         route = match_info.route
         splits = splits_of(match_info)
         if splits is None:  # what it serves cannot be told from outside
-            return self._by_rules_of(match_info, method, url.path)
+            return self._by_rules_of(match_info, method, url)
         full = len(self.by_route) + len(self._split) >= KEPT_ROUTES
         if full or (method != route.method and method not in hdrs.METH_ALL):
-            return self._by_rules_of(match_info, method, url.path)
+            return self._by_rules_of(match_info, method, url)
         plan = self._draw_up(match_info, method, positions_of(match_info, method, splits.path))
         # "*" is a method that clients may ask about, and no route's own.
         if splits.is_decided and method == route.method != hdrs.METH_ANY:
@@ -135,9 +135,9 @@ class PlanBook:
         self._split.setdefault(route, _SplitRoute(splits, {})).usual[method] = plan
         return self.find(match_info, method, url)
 
-    def _by_rules_of(self, match_info: web.UrlMappingMatchInfo, method: str, path: str) -> Plan:
+    def _by_rules_of(self, match_info: web.UrlMappingMatchInfo, method: str, url: URL) -> Plan:
         """The plan for a path that rules look at by itself."""
-        positions = positions_of(match_info, method, path)
+        positions = positions_of(match_info, method, url.path, url)
         key: Hashable = (_route_of(match_info), method, positions)
         plan = self._by_rules.get(key)
         if plan is None:
@@ -230,15 +230,16 @@ def _links(bindings: Sequence[Binding]) -> list[Link]:
 def _way_in(run: Run, marks: tuple[StateMark, ...], owner: object) -> Enter:
     """What stands in for the handler: the chain, with what leaves it made fit to be sent."""
 
-    async def guarded(request: web.Request, state: State) -> web.StreamResponse:
+    async def enter(request: web.Request, handler: Handler) -> web.StreamResponse:
+        state = keep_state(request, State(handler, marks, owner))
         try:
             return await run(request, state)
         except Exception as error:
-            return pass_on(request, error, state.response)
-
-    def enter(request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-        state = State(handler, marks, owner)
-        keep_state(request, state)
-        return guarded(request, state)
+            answer = last_answer(request, error, state.response)
+            if answer is None:
+                raise
+            return answer
+        finally:
+            state.end()
 
     return enter

@@ -77,7 +77,8 @@ class Targets:
                 if keep and isinstance(refusal, web.HTTPMethodNotAllowed):
                     plan = self._plans.find(request.match_info, request.method, request.rel_url)
                     allowed = refusal.allowed_methods
-                    self._unrouted.remember(key, allowed, plan, is_watched=self._is_watched())
+                    is_watched = root is not self._plans.running.app or self._is_watched()
+                    self._unrouted.remember(key, allowed, plan, is_watched=is_watched)
 
             target = Reached(method, is_routed(match_info, method), keep, bound, remember)
             if keep:

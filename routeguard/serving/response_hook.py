@@ -2,9 +2,9 @@
 
 from aiohttp import web
 
-from routeguard.running.state import MARKED, State, keep_state, state_of
+from routeguard.running.state import MARKED, State, keep_as_raised, keep_state, state_of
 from routeguard.serving.fast_lane import FastLane
-from routeguard.serving.plan import PlanBook
+from routeguard.serving.plan import Plan, PlanBook
 
 __all__ = ["ResponseHook"]
 
@@ -19,32 +19,35 @@ class ResponseHook:
     async def on_response_prepare(self, request: web.Request, response: web.StreamResponse) -> None:
         """The receiver for aiohttp's signal."""
         plans = self.plans
-        plan = plans.by_route.get(request.match_info.route)
-        if plan is None or (plan.lane is not None and plan.lane.is_alone):
-            if type(response) is web.Response and is_marked(request, response):
-                return
-        elif plan.lane is not None:
-            if plan.lane.mark(request, response):
-                return
-        elif not plan.marks and not plan.bound:
-            return
         state = state_of(request)
-        if state is None or state.owner is not plans:
-            if state is not None:
-                return  # another dispatcher's, outside this one
-            state = self._make(request)
+        if state is None:
+            plan = plans.by_route.get(request.match_info.route)
+            if plan is None or plan.lane is not None:
+                if type(response) is web.Response and is_written(plan, request, response):
+                    return
+            elif not plan.marks:
+                return
+            state = self._make(request, plan)
             if state is None:
                 return
+        elif state.owner is not plans:
+            return  # another dispatcher's, outside this one
         if state.response is response:
             return  # as when the hook is called again
+        if state.is_examined and type(response) is web.Response and is_marked(request, response):
+            return
         state.started(response)
+        keep_as_raised(response)
         for mark in state.marks:
             pending = mark(request, response, state)
             if pending is not None:
                 await pending
 
-    def _make(self, request: web.Request) -> State | None:
+    def _make(self, request: web.Request, plan: Plan | None) -> State | None:
         """The state of a request that has none: it is in the fast lane, or no middleware saw it."""
+        if plan is not None and plan.lane is not None:
+            idle = not plan.marks and not plan.lane.serves(request)
+            return None if idle else plan.lane.state_of(request)
         # A clone's path might lead to another plan than the one that serves the request.
         lane = self.plans.running.clocks.server_of(id(request.match_info))
         if isinstance(lane, FastLane):
@@ -54,11 +57,20 @@ class ResponseHook:
             return plan.lane.state_of(request)
         if not plan.marks:
             return None
-        return keep_state(request, State(request.match_info.handler, plan.marks, self.plans))
+        state = keep_state(request, State(request.match_info.handler, plan.marks, self.plans))
+        state.end()  # nothing but this response is to come
+        return state
+
+
+def is_written(plan: Plan | None, request: web.Request, response: web.Response) -> bool:
+    """Whether all that policies write is on a response already, or now, by the fast lane."""
+    if plan is not None and plan.lane is not None and not plan.lane.is_alone:
+        return plan.lane.mark(request, response)
+    return is_marked(request, response)
 
 
 def is_marked(request: web.Request, response: web.Response) -> bool:
-    """Whether the fast lane has written on a response already."""
+    """Whether the fast lane has written on a response before it was sent."""
     try:
         # By the name of the method, which spares the interpreter a detour.
         return response.__getitem__(MARKED) is request

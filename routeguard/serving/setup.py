@@ -57,7 +57,8 @@ def setup(
         ConfigError: an entry is neither rule nor policy, a fallback is stated twice, `drain` is
             no time, `outside` holds what is no middleware, `observers` what cannot be called;
             the application is set up already, or is being served or mounted. At
-            start-up: a handler on which a policy was written without its parentheses.
+            start-up: a handler on which a policy was written without its parentheses, or whose
+            policies are hidden under a decorator that sets no `__wrapped__`.
     """
     faults = Faults("setup(...)")
     if not isinstance(app, Application):

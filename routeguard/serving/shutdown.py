@@ -7,6 +7,7 @@ counts from the beginning of the shutdown.
 """
 
 import asyncio
+import logging
 import sys
 import weakref
 
@@ -16,6 +17,8 @@ from routeguard.configuration import ConfigError
 from routeguard.running.application import RUNNING, Running
 
 __all__ = ["Shutdown", "shutting_down"]
+
+logger: logging.Logger = logging.getLogger("routeguard")
 
 
 class Shutdown:
@@ -30,6 +33,7 @@ class Shutdown:
         self._placed: weakref.WeakSet[web.Application] = weakref.WeakSet()
         """The outermost applications that have its receivers in front of all others."""
         self._waits_early = False
+        self._finished = False
 
     def prepare(self) -> None:
         """Finds, at start-up, the application that is started, and stands in front of its own.
@@ -38,7 +42,7 @@ class Shutdown:
         before any cleanup, too.
         """
         outermost = starting_application()
-        self._waits_early = False
+        self._waits_early = self._finished = False
         if outermost is None or outermost in self._placed:
             return
         if not outermost.on_shutdown.frozen:
@@ -57,7 +61,9 @@ class Shutdown:
     async def finish(self, app: web.Application) -> None:
         """The receiver for `on_cleanup`."""
         self._begin()  # where start-up failed, nothing has begun the shutdown
-        await self._drain()
+        if not self._finished:  # the receiver stands in front of the outermost application's too
+            self._finished = True
+            await self._drain()
 
     def _begin(self) -> None:
         running = self._running
@@ -70,7 +76,13 @@ class Shutdown:
         running = self._running
         assert running.drain_until is not None
         until = running.drain_until
-        await asyncio.gather(*(service.drain(until) for service in running.services))
+        services = running.services
+        drains = [service.drain(until) for service in services]
+        for service, result in zip(
+            services, await asyncio.gather(*drains, return_exceptions=True), strict=True
+        ):
+            if isinstance(result, Exception):  # the application's own cleanup must run
+                logger.error("%s failed to drain", type(service).__name__, exc_info=result)
 
 
 def shutting_down(app: web.Application) -> bool:

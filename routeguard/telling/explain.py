@@ -1,4 +1,4 @@
-"""`explain`: what applies to a request, and why, told by what serves requests."""
+"""`explain`: which policies apply to a request, and why. It asks what serves requests, too."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from routeguard.routes.handlers import handler_name
 from routeguard.routes.names import ambiguous, text_of
 from routeguard.routes.resolution import Decision, Resolution, positions_of, resolve
 from routeguard.routes.scope import SCOPE, Statement
+from routeguard.running.application import RUNNING
 from routeguard.telling.standin import StandIn
 
 __all__ = ["Considered", "Explanation", "PolicyExplanation", "explain", "explain_decision"]
@@ -27,7 +28,7 @@ NO_CORS: tuple[Row, ...] = (
     ("origin", "no cors policy: no CORS header is sent, and browsers refuse the page"),
     ("preflight", "no cors policy: the application's own business"),
 )
-"""What becomes of an origin where no policy tells of it."""
+"""The rows for an origin where no policy gives any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,14 @@ class Considered:
         place: where: `"decorator"`, `"view method"`, `"view class"`, `'rule 3 "/api/*"'` or
             `"fallback"`.
         verdict: what became of it: `"applies"`, or why it does not.
+        status: what there is to tell of it while the application serves, such as
+            `"redis://host:6379/0: connected"`; empty where there is nothing.
     """
 
     policy: Policy
     place: str
     verdict: str
+    status: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +150,20 @@ class Explanation:
 
     def __str__(self) -> str:
         place = f"{self.route} -> {self.handler}" if self.route is not None else self.status
-        rows = [("route", f"{place}"), *((one.kind, str(one)) for one in self.kinds), *self.rows]
+        rows = [("route", f"{place}"), *self.told]
+        width = max(len(name) for name, _ in rows)
         lines = [f"{self.method} {self.path}"]
         for name, text in rows:
             first, *rest = text.split("\n")
-            lines += [f"  {name:<10} {first}", *(f"  {'':<10} {line}" for line in rest)]
+            lines += [f"  {name:<{width}}  {first}", *(f"  {'':<{width}}  {one}" for one in rest)]
         return "\n".join(lines)
+
+    @property
+    def told(self) -> tuple[Row, ...]:
+        """All rows below the route: one for each kind that is stated, one for the rest, `rows`."""
+        stated = [(one.kind, str(one)) for one in self.kinds if one.considered]
+        others = ", ".join(one.kind for one in self.kinds if not one.considered)
+        return (*stated, *([("none", others)] if others else []), *self.rows)
 
 
 def _name_of(kind: type[Policy] | Policy) -> str:
@@ -282,9 +294,20 @@ def explain_decision(decision: Decision, method: str) -> PolicyExplanation:
     left = [policy for policy in winners if not policy.covers(method)]
     note = f"{', '.join(map(repr, left))} is not for {method}" if left else ""
     considered = tuple(
-        Considered(one.policy, one.place, _verdict_on(one, decision)) for one in decision.considered
+        Considered(one.policy, one.place, _verdict_on(one, decision), _status_of(one))
+        for one in decision.considered
     )
     return PolicyExplanation(kind_name(decision.kind), policies, considered, note)
+
+
+def _status_of(statement: Statement) -> str:
+    running = statement.app.get(RUNNING)
+    while running is not None and running.part_of is not None:
+        running = running.part_of
+    if running is None:
+        return ""
+    told = (service.status_of(statement.policy) for service in running.services)
+    return next((status for status in told if status), "")
 
 
 def _verdict_on(statement: Statement, decision: Decision) -> str:

@@ -1,4 +1,4 @@
-"""What stands in for a request where policies are asked about one that nobody has sent."""
+"""The stand-in for a request that `explain` gives to policies: it was never sent."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ PAIR_OR_COMMA = re.compile(rf"(?P<name>{TOKEN})=(?P<value>{TOKEN}|{QUOTED})|,")
 
 
 class StandIn(Asked):
-    """What policies read of a request beyond what a router does, as far as it can be told."""
+    """The attributes of a request that policies read, as far as they are known without a server."""
 
     __slots__ = ("_seen", "missed", "raw_path", "writer")
 

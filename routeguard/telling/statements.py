@@ -13,7 +13,7 @@ __all__ = ["by_route", "route_place", "statement_place", "statements"]
 
 
 def statements(walk: Walk) -> Iterator[tuple[Policy, Stated]]:
-    """Each statement once, those that never apply included: rules, fallbacks, handlers."""
+    """Every statement once, also one that never applies: of rules, of fallbacks, of handlers."""
     places: dict[Hashable, tuple[Statement, str]] = {}
     for scope in walk.scopes:
         groups = [*in_rules(scope, range(len(scope.rules.rules))), as_fallbacks(scope)]

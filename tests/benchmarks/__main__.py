@@ -28,6 +28,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="one scenario or one line of growth; may be given again",
     )
     parser.add_argument("--growth", action="store_true", help="grow rules, origins, traffic")
+    parser.add_argument("--limits", action="store_true", help="limits, beside their peers")
     parser.add_argument("--sockets", action="store_true", help="real sockets, loaded by wrk")
     parser.add_argument(
         "--check-budget", action="store_true", help="judge the budget; exit 1 where it is missed"
@@ -51,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = [line for line in LINES if chosen(line.name)]
     growing = options.growth or options.check_budget or options.plots is not None
 
-    if options.sockets:
+    if options.limits:
+        results.limit(found, effort, say)
+    elif options.sockets:
         default = [known for known in scenarios if options.only or known.name in sockets.DEFAULT]
         found.sockets = sockets.measure(default, effort, say)
     else:
@@ -61,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             results.grow(found, lines, effort, say)
         if growing and not options.only:
             results.bound(found, effort, say)
+            results.limit(found, effort, say)
     met = True
     if options.check_budget:
         verdicts, met = budget.check(found)

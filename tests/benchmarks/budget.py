@@ -48,6 +48,11 @@ def verdicts(results: Results) -> Iterator[Verdict]:
                 0.37,
             )
         yield Verdict(
+            "five policies with an observer / without",
+            get["observed"].ratio(get["fallback"]),
+            1.02,
+        )
+        yield Verdict(
             "a route without policy / no-op middleware and receiver",
             get["none"].ratio(get["floor"]),
             1.3,
@@ -59,6 +64,18 @@ def verdicts(results: Results) -> Iterator[Verdict]:
                 preflight[name].ratio(preflight["middlewares"]),
                 0.9,
             )
+    if limiting := results.limiting:
+        added = limiting["csrf, rate_limit"].overhead.median - limiting["csrf"].overhead.median
+        yield Verdict(
+            "rate_limit in memory: µs over the same route without it", Spread.of([added]), 3.0
+        )
+        yield Verdict(
+            "a route with concurrency_limit / with a counter by hand in the handler",
+            Spread.of(
+                [limiting["concurrency_limit"].cost.median / limiting["counter"].cost.median]
+            ),
+            1.2,
+        )
     for line in LINES:
         if line.limit is not None and (sizes := results.growth.get(line.name)):
             smallest, largest = str(line.sizes[0]), str(line.sizes[-1])

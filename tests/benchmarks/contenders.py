@@ -24,6 +24,7 @@ class Ability(enum.Enum):
 
 ALL = frozenset(Ability)
 NOTHING: frozenset[Ability] = frozenset()
+QUIET = frozenset({"get"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Contender:
     title: str
     build: Callable[[], web.Application]
     abilities: frozenset[Ability] = ALL
+    only: frozenset[str] | None = None
+    """The scenarios in which it runs; `None` for all."""
 
 
 def _with_options(app: web.Application) -> web.Application:
@@ -105,6 +108,8 @@ OURS = (
     Contender("rule", "routeguard by rule", guarded.by_rule),
     Contender("fallback", "routeguard by fallback", guarded.by_fallback),
     Contender("none", "routeguard, no policy here", guarded.elsewhere, NOTHING),
+    Contender("observed", "routeguard with an observer", guarded.observed, only=QUIET),
+    Contender("outside", "routeguard behind a no-op middleware", guarded.outside, only=QUIET),
 )
 CONTENDERS = PLAIN + PEERS + OURS
 BASELINE = "bare"

@@ -1,6 +1,7 @@
 """routeguard as a contender: the same five policies by decorator, by rule and by fallback."""
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 import routeguard
 from routeguard import Policy, cors, errors, https, rule, shield, timeout
@@ -44,6 +45,31 @@ def by_fallback() -> web.Application:
     app = views.application()
     views.add_views(app)
     routeguard.setup(app, *five())
+    return app
+
+
+def _nothing(event: routeguard.Event) -> None:
+    """An observer."""
+
+
+def observed() -> web.Application:
+    """The five as fallbacks, and an observer, who hears nothing of what is asked."""
+    app = views.application()
+    views.add_views(app)
+    routeguard.setup(app, *five(), observers=[_nothing])
+    return app
+
+
+@web.middleware
+async def _passes(request: web.Request, handler: Handler) -> web.StreamResponse:
+    return await handler(request)
+
+
+def outside() -> web.Application:
+    """The five as fallbacks, behind a middleware that only calls on."""
+    app = views.application()
+    views.add_views(app)
+    routeguard.setup(app, *five(), outside=[_passes])
     return app
 
 

@@ -11,6 +11,7 @@ from . import processes
 from .contenders import CONTENDERS
 from .figures import Figure
 from .growth_lines import LINES, Line
+from .limiting import KEYS, LIMITING
 from .scenarios import SCENARIOS, Scenario
 
 PACKAGES = ("aiohttp", "yarl", "wrapt", "multidict", "aiohttp-middlewares", "aiohttp-cors")
@@ -60,6 +61,7 @@ class Results:
     crowd: dict[str, Any] = field(default_factory=dict)
     memory: list[dict[str, Any]] = field(default_factory=list)
     sockets: dict[str, Any] = field(default_factory=dict)
+    limiting: dict[str, Figure] = field(default_factory=dict)
     budget: list[dict[str, Any]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -100,6 +102,10 @@ class Results:
             "crowd": self.crowd,
             "memory": self.memory,
             "sockets": self.sockets,
+            "limiting": {
+                name: {"title": LIMITING[name][0], **figure.as_json()}
+                for name, figure in self.limiting.items()
+            },
             "budget": self.budget,
         }
 
@@ -149,6 +155,19 @@ def compare(results: Results, scenarios: Iterable[Scenario], effort: Effort, say
                 f"{contender.title:32}{figure.cost.median:9.2f}{figure.overhead.median:10.2f}"
                 f"{between:>16}{figure.within:8.2f}  {undone}"
             )
+
+
+def limit(results: Results, effort: Effort, say: Say) -> None:
+    """Time the limits beside their peers and print a table."""
+    results.limiting, results.pace = processes.run_samples(
+        "limiting", processes=effort.processes, pace=results.pace, rounds=effort.rounds
+    )
+    say(f"\nGET of a JSON document under a limit, {len(KEYS)} clients taking turns")
+    say(f"{'':48}{'request':>9}{'overhead':>10}{'processes':>16}")
+    for name, (title, _) in LIMITING.items():
+        figure = results.limiting[name]
+        between = f"{figure.overhead.low:.2f}-{figure.overhead.high:.2f}"
+        say(f"{title:48}{figure.cost.median:9.2f}{figure.overhead.median:10.2f}{between:>16}")
 
 
 def grow(results: Results, lines: Iterable[Line], effort: Effort, say: Say) -> None:

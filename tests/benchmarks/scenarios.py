@@ -52,6 +52,8 @@ class Scenario:
 
     def runs(self, contender: Contender) -> bool:
         """Whether the contender is timed in this scenario at all."""
+        if contender.only is not None and self.name not in contender.only:
+            return False
         return contender.name not in self.skip
 
     def lacks(self, contender: Contender) -> Abilities:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from . import growth_lines, limits, measure
+from . import limiting as limiting_lines
 from .contenders import CONTENDERS
 from .figures import Sample
 from .scenarios import SCENARIOS
@@ -23,6 +24,11 @@ def side_by_side(scenario: str, **options: Any) -> dict[str, Any]:
     return _plain(measure.side_by_side(chosen, CONTENDERS, **options))
 
 
+def limiting(**options: Any) -> dict[str, Any]:
+    """Limits, beside their peers."""
+    return _plain(limiting_lines.limiting(**options))
+
+
 def growth(line: str, **options: Any) -> dict[str, Any]:
     """One line of growth at all its sizes."""
     chosen = next(known for known in growth_lines.LINES if known.name == line)
@@ -32,6 +38,7 @@ def growth(line: str, **options: Any) -> dict[str, Any]:
 JOBS: dict[str, Callable[..., dict[str, Any]]] = {
     "side_by_side": side_by_side,
     "growth": growth,
+    "limiting": limiting,
     "startup": limits.startup,
     "crowd": limits.crowd,
     "memory": limits.memory,

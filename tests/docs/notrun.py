@@ -41,6 +41,10 @@ NOT_RUN: dict[tuple[str, str], str] = {
         """curl -d '{"reference": "B-4"}' localhost:8080/payments & sleep 0.3""",
     ): SIGNALS,
     ("docs/how-to/writes.md", "kill %1; wait"): SIGNALS,
+    (
+        "docs/how-to/many-workers.md",
+        "python -m pip install 'routeguard[redis]'",
+    ): "needs the package index",
     ("docs/start/tour.md", "bash examples/run"): "runs until it is stopped",
 }
 """Page and command, to why the tests cannot run it."""

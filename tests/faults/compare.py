@@ -30,6 +30,7 @@ class Scenario:
     body: str
     closes: str = "never"
     cancellation: bool = True
+    stays: bool = False
 
 
 SCENARIOS = [
@@ -39,8 +40,10 @@ SCENARIOS = [
     Scenario("a cleanup_ctx written before the guard closes the database", "unread", "before"),
     Scenario("a cleanup_ctx written after the guard closes the database", "unread", "after"),
     Scenario("both, body read late and database closed", "late", "after"),
+    Scenario("a cleanup_ctx of an application around it closes the database", "late", "around"),
     Scenario("handler_cancellation off", "unread", cancellation=False),
     Scenario("handler_cancellation off, the body is read late", "late", cancellation=False),
+    Scenario("clients wait, body read late and database closed", "late", "after", stays=True),
 ]
 
 
@@ -57,6 +60,7 @@ async def compare(clients: int, scenarios: list[Scenario]) -> dict[str, Any]:
                     body=scenario.body,
                     closes=scenario.closes,
                     cancellation=scenario.cancellation,
+                    stays=scenario.stays,
                 )
                 values, _ = await trial(setting, clients)
                 rows[name] = len(set(values))
@@ -91,7 +95,7 @@ def table(figures: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="where to write the figures")
-    parser.add_argument("--clients", type=int, default=2000)
+    parser.add_argument("--clients", type=int, default=2000, help="2,000 unless given")
     arguments = parser.parse_args()
     figures = asyncio.run(compare(arguments.clients, SCENARIOS))
     print(table(figures))

@@ -16,9 +16,15 @@ CLIENTS = 2_000
 
 
 def setting_of(
-    path: Path, body: str, closes: str, *, cancellation: bool = True, guard: str = "routeguard"
+    path: Path,
+    body: str,
+    closes: str,
+    *,
+    cancellation: bool = True,
+    stays: bool = False,
+    guard: str = "routeguard",
 ) -> Setting:
-    return Setting(guard, path / "rows.sqlite", body, closes, cancellation)
+    return Setting(guard, path / "rows.sqlite", body, closes, cancellation, stays)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +35,7 @@ def setting_of(
         ("late", "before", True),
         ("late", "after", True),
         ("late", "after", False),
+        ("late", "around", True),
     ],
 )
 async def test_two_thousand_clients_hang_up_and_no_row_is_lost(
@@ -37,6 +44,21 @@ async def test_two_thousand_clients_hang_up_and_no_row_is_lost(
     setting = setting_of(tmp_path, body, closes, cancellation=cancellation)
     rows, said = await trial(setting, CLIENTS)
     assert rows == list(range(CLIENTS))
+    assert complaints(said) == []
+
+
+@pytest.mark.parametrize("closes", ["after", "around"])
+async def test_no_row_is_lost_whose_client_waits(closes: str, tmp_path: Path) -> None:
+    """And every client has its answer; it takes as many sockets in this process as clients."""
+    rows, said = await trial(setting_of(tmp_path, "late", closes, stays=True), 500)
+    assert rows == list(range(500))
+    assert complaints(said) == []
+
+
+@pytest.mark.nightly
+async def test_ten_thousand_clients_hang_up_and_no_row_is_lost(tmp_path: Path) -> None:
+    rows, said = await trial(setting_of(tmp_path, "late", "around"), 10_000)
+    assert rows == list(range(10_000))
     assert complaints(said) == []
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.faults.writes import ENVIRONMENT, Setting
@@ -12,21 +13,43 @@ from tests.support.processes import PATIENCE, process
 from tests.support.serving import Client
 
 
-def post_and_hang_up(port: int, clients: int) -> None:
+def post(port: int, clients: int, prefix: str = "") -> Iterator[socket.socket]:
     """As many clients, one after the other, none of which waits for anything."""
     for value in range(clients):
-        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
-            body = json.dumps({"value": value}).encode()
-            path = f"/rows?value={value}"
-            connection.sendall(request("POST", path, body=body, Content_Type="application/json"))
+        connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        body = json.dumps({"value": value}).encode()
+        path = f"{prefix}/rows?value={value}"
+        connection.sendall(request("POST", path, body=body, Content_Type="application/json"))
+        yield connection
 
 
-async def all_arrived(port: int, clients: int) -> None:
+def post_and_stay(port: int, clients: int, prefix: str = "") -> list[socket.socket]:
+    """The clients' connections, all of them open."""
+    return list(post(port, clients, prefix))
+
+
+def post_and_hang_up(port: int, clients: int, prefix: str = "") -> list[socket.socket]:
+    """Each client hangs up at once: none is left."""
+    for connection in post(port, clients, prefix):
+        connection.close()
+    return []
+
+
+def answered(staying: list[socket.socket]) -> int:
+    """How many of the clients that stayed have got an answer."""
+    count = 0
+    for connection in staying:
+        with connection:
+            count += connection.recv(100).startswith(b"HTTP/1.1 200")
+    return count
+
+
+async def all_arrived(port: int, clients: int, prefix: str = "") -> None:
     """Waits until the server has begun to handle every request."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     client = Client(reader, writer)
     async with asyncio.timeout(PATIENCE):
-        while json.loads((await client.get("/arrived").answer()).body) < clients:  # noqa: ASYNC110
+        while json.loads((await client.get(f"{prefix}/arrived").answer()).body) < clients:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     client.hang_up()
 
@@ -70,7 +93,10 @@ async def trial(setting: Setting, clients: int, *, by: str = "run_app") -> tuple
     """
     arguments, port, environment = command(setting, by)
     async with process(*arguments, port=port, **environment) as server:
-        await asyncio.to_thread(post_and_hang_up, server.port, clients)
-        await all_arrived(server.port, clients)
+        behave = post_and_stay if setting.stays else post_and_hang_up
+        staying = await asyncio.to_thread(behave, server.port, clients, setting.prefix)
+        await all_arrived(server.port, clients, setting.prefix)
         said = await server.stop()
+    if setting.guard == "routeguard":
+        assert answered(staying) == len(staying)
     return written(setting.database), said

@@ -7,12 +7,13 @@ in nothing but in what is to keep the work alive.
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import socket
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from aiohttp import web
@@ -35,18 +36,24 @@ class Setting:
     body: str
     """`unread`; or when the handler reads it, `early` or `late` (the client has gone long ago)."""
     closes: str
-    """`never`; or when its cleanup context is written, `before` the guard or `after` it."""
+    """`never`; or when its cleanup context is written, `before` the guard or `after` it; or
+    `around`, by the context of an application in which that with the guard is mounted."""
     cancellation: bool
+    stays: bool = False
+    """Whether the clients wait for their answers, instead of hanging up."""
+
+    @property
+    def prefix(self) -> str:
+        """Where the application with the guard is."""
+        return "/inside" if self.closes == "around" else ""
 
     def spelt(self) -> str:
-        return "|".join(
-            (self.guard, str(self.database), self.body, self.closes, str(self.cancellation))
-        )
+        return json.dumps({**asdict(self), "database": str(self.database)})
 
     @classmethod
     def read(cls, text: str) -> "Setting":
-        guard, database, body, closes, cancellation = text.split("|")
-        return cls(guard, Path(database), body, closes, cancellation == "True")
+        given = json.loads(text)
+        return cls(**{**given, "database": Path(given["database"])})
 
 
 def build(setting: Setting) -> web.Application:
@@ -99,7 +106,12 @@ def build(setting: Setting) -> web.Application:
         app.cleanup_ctx.append(closing)
     app.middlewares.insert(0, arrivals)
     app.on_shutdown.insert(0, begin_shutdown)
-    return app
+    if setting.closes != "around":
+        return app
+    around = web.Application()
+    around.cleanup_ctx.append(closing)
+    around.add_subapp(setting.prefix, app)
+    return around
 
 
 async def for_gunicorn() -> web.AppRunner:

@@ -41,6 +41,8 @@ async def test_a_cluster_of_three(
                 assert set(await asyncio.gather(*wave)) == {200}
             wave = [status(f"key {number}") for number in range(100)]
             assert set(await asyncio.gather(*wave)) == {429}
+        probes = [await node.command("KEYS", "*probe*") for node in nodes]
+        assert all(probes)  # each has been written to before any request came
         sizes = [await node.command("DBSIZE") for node in nodes]
         assert 200 < sum(sizes) <= 204  # two a key, and the probes'
         assert min(sizes) > 20  # all three have their share

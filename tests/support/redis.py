@@ -175,8 +175,13 @@ class Link:
         try:
             while data := await reader.read(65536):
                 if slow and self.delay:
-                    loop.call_later(self.delay, writer.write, data)
+                    loop.call_later(self.delay, _write, writer, data)
                 else:
                     writer.write(data)
         finally:
             writer.close()
+
+
+def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
+    if not writer.is_closing():
+        writer.write(data)

@@ -224,6 +224,54 @@ async def test_methods_of_views_and_of_classes_are_looked_into() -> None:
     assert pay.startswith("POST /pay: shield on ") and "Shop.pay never applies" in pay
 
 
+class Bound:
+    """A decorator for methods that is a descriptor."""
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self.method = method
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        return functools.partial(self.call, instance)
+
+    async def call(self, instance: object, *args: object) -> object:
+        return await self.method(instance, *args)
+
+
+async def test_descriptors_on_methods_are_looked_into() -> None:
+    async def take(self: Any, request: web.Request | None = None, *, amount: int) -> web.Response:
+        return web.Response(text=str(amount))
+
+    class Orders(web.View):
+        get = functools.partialmethod(timeout(5)(take), amount=1)
+
+        @Bound
+        @timeout(4)
+        async def put(self) -> web.Response:
+            return await page(self.request)
+
+    class Shop:
+        def __init__(self) -> None:
+            self.own = timeout(3)(self.take)
+
+        @Bound
+        @shield
+        async def pay(self, request: web.Request) -> web.Response:
+            return await page(request)
+
+        async def take(self, request: web.Request) -> web.Response:
+            return await page(request)
+
+    app = web.Application()
+    app.router.add_view("/orders", Orders)
+    app.router.add_post("/pay", Shop().pay)
+    app.router.add_post("/own", Shop().own)
+    app.router.add_post("/take", Shop().take)  # beside a handler with policies, not around it
+    routeguard.setup(app)
+
+    found = [fault.partition(" on ")[0] for fault in await faults(app)]
+    assert found == ["* /orders: timeout(5)", "* /orders: timeout(4)", "POST /pay: shield"]
+
+
 async def test_a_view_below_a_function_is_found() -> None:
     @timeout(5)
     class Orders(web.View):

@@ -60,7 +60,7 @@ def test_a_refusal_tells_of_the_rates_that_refused() -> None:
 
 def test_statements_add_up_and_keep_their_names_apart() -> None:
     first, second = Fields(None, [Rate(10, 1)]), Fields(None, [Rate(10, 1)])
-    headers = written((first, [(9, 1.0)]), (second, [(5, 0.5)]), (Fields("x", TWO), None))
+    headers = written((first, [(9, 1.0)]), (second, [(5, 0.5)]), (Fields("x", TWO), []))
     assert parsed(headers["RateLimit-Policy"]) == [
         ("10/second", {"q": 10, "w": 1}),
         ("10/second (2)", {"q": 10, "w": 1}),
@@ -80,7 +80,7 @@ def test_where_one_statement_refuses_it_alone_is_told_of() -> None:
 
 
 def test_what_is_not_counted_is_not_told() -> None:
-    headers = written((Fields("x", [Rate(1, 1)]), None))
+    headers = written((Fields("x", [Rate(1, 1)]), []))
     assert headers["RateLimit-Policy"] == '"x";q=1;w=1'
     assert "RateLimit" not in headers
 

@@ -202,6 +202,64 @@ const actions = {
     log.row("page", `closed with ${closed.code} ${closed.reason}`);
     return [ticks === 8 && closed.code === 1000 && log.ms > 1500, `${ticks} messages over ${log.ms} ms`];
   },
+  async stopped(log, path) {
+    const started = await call(log, "POST", "/replicas");
+    const { port, origin } = await started.response.json();
+    log.row("page", `a second server at ${origin}`);
+
+    const stream = await fetch(origin + path, { cache: "no-store" });
+    const reader = stream.body.getReader();
+    await reader.read();
+    log.row("page", `the stream has begun: ${path}`);
+    const readOn = async () => {
+      while (!(await reader.read()).done);
+      log.row("page", "the stream ended, whole");
+      return true;
+    };
+    const socket = new WebSocket(`${origin.replace("http:", "ws:")}/trades`);
+    await new Promise((resolve) => { socket.onopen = resolve; });
+    log.row("page", "the socket is open: /trades");
+    const closed = new Promise((resolve) => { socket.onclose = resolve; });
+    const reference = crypto.randomUUID();
+    const payment = fetch(`${origin}/payments`, { method: "POST", ...json({ reference, cents: 4900 }) });
+    log.row("page", `fetch POST /payments, reference ${reference.slice(0, 8)}`);
+    await pause(200);
+
+    const ends = Promise.allSettled([readOn(), closed, payment]);
+    await call(log, "DELETE", `/replicas/${port}`);
+    const [whole, close, paid] = await ends;
+    log.row("page", `the socket was closed with ${close.value.code}`);
+    log.row("page", `the payment: ${paid.value?.status ?? paid.reason}`);
+    const claimed = whole.value === true && close.value.code === 1001 && paid.value?.status === 201;
+    return [claimed, claimed ? "stream whole, socket 1001, payment 201" : "somebody was cut off"];
+  },
+  async limited(log, path) {
+    const meter = log.meter(3);
+    let answer = await call(log, "GET", path);
+    let served = 0;
+    for (; answer.status === 200 && served < 9; answer = await call(log, "GET", path)) {
+      served += 1;
+      const [, left] = /r=(\d+)/.exec(answer.response.headers.get("RateLimit")) ?? [];
+      meter(Number(left), `${left} of 3 left`);
+    }
+    if (answer.status !== 429) return [false, `${answer.status} instead of 429`];
+    const [, seconds] = /;t=(\d+)/.exec(answer.response.headers.get("RateLimit")) ?? [];
+    for (let left = Number(seconds); left > 0; left--) {
+      meter(0, `again in ${left} s`);
+      await pause(1000);
+    }
+    const again = await call(log, "GET", path);
+    return [again.status === 200, `429 after ${served} answers, and ${again.status} after ${seconds} s`];
+  },
+  async queued(log, path) {
+    const six = Array.from({ length: 6 }, () => call(log, "GET", path));
+    const answers = await Promise.all(six);
+    const served = answers.filter(({ status }) => status === 200);
+    const refused = answers.filter(({ status }) => status === 503);
+    const waited = served.filter(({ ms }) => ms > 700);
+    const claimed = served.length === 4 && refused.length === 2 && waited.length === 2;
+    return [claimed, `${served.length} served, ${waited.length} of them after waiting; ${refused.length} refused`];
+  },
   async forged(log, path) {
     const { response, status } = await call(log, "POST", path);
     log.row("page", await response.text());
@@ -245,6 +303,18 @@ document.getElementById("all").addEventListener("click", async ({ currentTarget 
   currentTarget.disabled = false;
 });
 
+function count(counts) {
+  document.getElementById("counters").replaceChildren(...Object.entries(counts).map(([what, number]) => {
+    const pair = document.createElement("div");
+    const term = document.createElement("dt");
+    term.textContent = what;
+    const figure = document.createElement("dd");
+    figure.textContent = number;
+    pair.append(term, figure);
+    return pair;
+  }));
+}
+
 // The server's side, as server-sent events from the page's own origin.
 const wire = document.getElementById("wire");
 const consoleList = document.getElementById("console");
@@ -254,6 +324,7 @@ events.onopen = () => { wire.dataset.state = "on"; wire.textContent = "connected
 events.onerror = () => { wire.dataset.state = "off"; wire.textContent = "not connected"; };
 events.onmessage = ({ data }) => {
   const event = JSON.parse(data);
+  if (event.counts) return count(event.counts);
   const item = document.createElement("li");
   const time = document.createElement("time");
   time.textContent = new Date().toLocaleTimeString("en-GB");

@@ -94,7 +94,7 @@ class body(Policy):
 
     def bind(self, place: Place) -> BoundBody:
         """The bounds, with the place where they are stated, for the log."""
-        return BoundBody(self.limit, self.idle, self.total, place.text)
+        return BoundBody(self.limit, self.idle, self.total, place)
 
     def findings(self, stated: Stated) -> Iterable[Finding]:
         """What looks wrong about it."""

@@ -9,11 +9,12 @@ from routeguard.body_timeout import BodyTimeout
 from routeguard.internals.bodies import limit_body
 from routeguard.internals.reader import GuardedReader
 from routeguard.internals.request import close_after_answer, length_of_body
-from routeguard.policy import Bound
+from routeguard.policy import Bound, Place
 from routeguard.quoting import quoted
 from routeguard.running.deadlines import HandlerTimeout
-from routeguard.running.started import INTERNAL_ERROR, can_be_answered, cut_off
+from routeguard.running.started import can_be_answered
 from routeguard.running.state import Run, State
+from routeguard.running.unfinished import end_unfinished
 
 __all__ = ["BoundBody"]
 
@@ -26,7 +27,7 @@ class BoundBody(Bound):
     __slots__ = ("_place", "idle", "max_size", "total")
 
     def __init__(
-        self, max_size: int | None, idle: float | None, total: float | None, place: str
+        self, max_size: int | None, idle: float | None, total: float | None, place: Place
     ) -> None:
         self.max_size: int | None = max_size
         self.idle: float | None = idle
@@ -63,7 +64,7 @@ class BoundBody(Bound):
                 try:
                     return await self._answer(request, state, body, error, refusal)
                 finally:
-                    del refusal  # its traceback holds this frame
+                    del refusal  # or refusal, traceback and this frame were a cycle
             if body.state.failure is not None:
                 _close(request, body)
             return response
@@ -83,20 +84,28 @@ class BoundBody(Bound):
             "%s %s (%s): %s", request.method, quoted(request.path), self._place, refusal.text
         )
         _close(request, body)
+        is_answered = can_be_answered(request, state.response)
+        self._tell(request, refusal, refusal.status if is_answered else None)
+        if not is_answered:
+            return await end_unfinished(request, state.response)
         try:
-            if can_be_answered(request, state.response):
-                if isinstance(error, web.HTTPException):
-                    raise error
-                raise refusal from error
-            await cut_off(request, state.response, INTERNAL_ERROR)
-            if request.transport is not None:
-                request.transport.close()
-            if state.response is None:
-                raise ConnectionResetError("the response has started already") from error
-            # Nothing more of it can be sent. To raise would be to log an error of the server's.
-            return state.response
+            if isinstance(error, web.HTTPException):
+                raise error
+            raise refusal from error
         finally:
-            del error, refusal  # their tracebacks hold this frame
+            del error, refusal  # or exception, traceback and this frame were a cycle
+
+    def _tell(self, request: web.Request, refusal: web.HTTPException, status: int | None) -> None:
+        late = refusal if isinstance(refusal, BodyTimeout) else None
+        self._place.tell(
+            request,
+            "body",
+            "refused" if late is None else "expired",
+            status=status,
+            error=refusal,
+            seconds=None if late is None else late.seconds,
+            bound=None if late is None else late.bound,
+        )
 
 
 def _timeout_in_body(error: Exception) -> BodyTimeout | None:

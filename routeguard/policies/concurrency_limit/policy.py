@@ -1,11 +1,14 @@
 """`concurrency_limit`: so many requests at a time; the others wait in order, or are refused."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from routeguard.asking import Asked
 from routeguard.configuration import Faults, shown
 from routeguard.keys import KeyFunction, check_key, shown_key
+from routeguard.policies.concurrency_limit import telling
 from routeguard.policies.concurrency_limit.serving import BoundConcurrencyLimit
 from routeguard.policy import Place, Policy
 from routeguard.seconds import read_seconds
@@ -78,6 +81,10 @@ class concurrency_limit(Policy):
     def bind(self, place: Place) -> BoundConcurrencyLimit:
         """The limit with the seats of one run of the application."""
         return BoundConcurrencyLimit(self, place)
+
+    def explain(self, asked: Asked) -> Iterable[tuple[str, str]]:
+        """How many requests are let through."""
+        return telling.rows(self, asked)
 
     def __repr__(self) -> str:
         given = [str(self.running)]

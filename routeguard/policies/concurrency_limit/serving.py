@@ -110,24 +110,21 @@ class BoundConcurrencyLimit(Bound):
         refusal = Overloaded(policy.retry_after, REASONS[outcome])
         logger.info(
             "%s %s %s: %s (%s)",
+            "would refuse" if policy.report_only else "refused",
             request.method,
             quoted(request.path),
-            "would be refused" if policy.report_only else "refused",
             refusal.text,
             place,
         )
         action: Action = "left" if outcome == "left" else "refused"
-        place.running.tell(
-            request,
-            "concurrency_limit",
-            "would refuse" if policy.report_only else action,
-            place=place.text,
-            status=refusal.status,
-            error=refusal,
-        )
+        action = "would refuse" if policy.report_only else action
+        place.tell(request, "concurrency_limit", action, status=refusal.status, error=refusal)
         if policy.report_only:
             return False
-        raise refusal
+        try:
+            raise refusal
+        finally:
+            del refusal  # or refusal, traceback and this frame were a cycle
 
     def _make(self) -> Seats:
         policy = self._policy

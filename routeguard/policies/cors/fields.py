@@ -14,6 +14,7 @@ __all__ = [
     "EXPOSE_HEADERS",
     "ORIGIN",
     "TOKEN",
+    "has_cors_headers",
     "read_expose_headers",
     "read_headers",
     "read_methods",
@@ -93,7 +94,17 @@ def _names(parameter: str, given: object, example: str, faults: Faults) -> list[
     return names
 
 
+def has_cors_headers(headers: "CIMultiDict[str]") -> bool:
+    """Whether a response has CORS headers, whoever has set them."""
+    for name in headers:
+        if name[:1] in "Aa" and name[:15].lower() == "access-control-":
+            return True
+    return False
+
+
 def remove_cors_headers(headers: "CIMultiDict[str]") -> None:
     """Takes out every CORS header, whoever has set it."""
+    if not has_cors_headers(headers):
+        return
     for name in [name for name in headers if name[:15].lower() == "access-control-"]:
         headers.popall(name, None)

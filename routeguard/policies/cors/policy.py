@@ -193,7 +193,7 @@ class cors(Policy):
 
     def bind(self, place: Place) -> BoundCors:
         """The policy with the place where it is stated."""
-        return BoundCors(self, place.text)
+        return BoundCors(self, place)
 
     @classmethod
     def on_every_route(cls, running: Running, method: str) -> AnswersPreflights | None:

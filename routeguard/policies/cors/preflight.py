@@ -234,14 +234,19 @@ def log_refusal(request: web.BaseRequest, method: str, source: str, reason: str)
     )
 
 
-def log_refused_origin(request: web.BaseRequest, source: str) -> None:
+def log_refused_origin(request: web.BaseRequest, source: str) -> bool:
     """Logs a cross-origin request whose origin is refused; a page's own origin is not one.
 
     Args:
         request: the request.
         source: where the policy is stated.
+
+    Returns:
+        Whether it is such a request.
     """
     lines = request.headers.getall(ORIGIN, ())
     own = len(lines) == 1 and is_of_host(lines[0], request.host)
-    if lines and not (own and lines[0].lower().startswith(f"{request.scheme}:")):
-        log_refusal(request, request.method, source, "the origin is not allowed")
+    if not lines or (own and lines[0].lower().startswith(f"{request.scheme}:")):
+        return False
+    log_refusal(request, request.method, source, "the origin is not allowed")
+    return True

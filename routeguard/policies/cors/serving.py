@@ -1,13 +1,15 @@
 """What `cors` does to a request: answers preflights, and writes headers on whatever leaves."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from routeguard.http import VARY
 from routeguard.policies.cors.answers import Preflights
+from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN, has_cors_headers
 from routeguard.policies.cors.preflight import is_preflight, log_refused_origin
-from routeguard.policy import Bound
+from routeguard.policy import Bound, Place
 from routeguard.running.application import Running, Service
 from routeguard.running.state import Run, State, StateMark
 
@@ -25,14 +27,33 @@ class BoundCors(Bound):
 
     __slots__ = ("place", "policy")
 
-    def __init__(self, policy: "cors", place: str) -> None:
+    def __init__(self, policy: "cors", place: Place) -> None:
         self.policy: cors = policy
-        self.place: str = place
-        """Where the policy is stated, for the log."""
+        self.place: Place = place
 
     def marks(self) -> StateMark | None:
         """Writes the CORS headers of responses."""
-        return self._mark
+        plain, mark = self.policy.plain_origins, self._mark
+
+        def write(
+            request: web.Request, response: web.StreamResponse, state: State
+        ) -> Awaitable[None] | None:
+            """Most pages have an exact origin, and most responses no CORS headers of their own."""
+            headers = response.headers
+            lines: Sequence[str] = request.headers.getall(ORIGIN, ())
+            if (
+                state.notes is None
+                and len(lines) == 1
+                and lines[0] in plain
+                and VARY not in headers
+                and not has_cors_headers(headers)
+            ):
+                headers[VARY] = "Origin"
+                headers[ALLOW_ORIGIN] = lines[0]
+                return None
+            return mark(request, response, state)
+
+        return write
 
     def _mark(
         self, request: web.Request, response: web.StreamResponse, state: State
@@ -49,7 +70,8 @@ class BoundCors(Bound):
         if await self.policy.write(request, response.headers) or state.noted(self):
             return
         state.note(self, "the refusal is in the log")
-        log_refused_origin(request, self.place)
+        if log_refused_origin(request, self.place.text):
+            self.place.tell(request, "cors", "refused")
 
 
 class AnswersPreflights(Bound, Service):

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from routeguard.policy import Bound
-from routeguard.running.state import Run, State
+from routeguard.policy import Bound, Place
+from routeguard.running.state import Run, State, begun_of
+from routeguard.running.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from routeguard.policies.errors.policy import errors
@@ -16,11 +17,12 @@ __all__ = ["BoundErrors"]
 class BoundErrors(Bound):
     """One `errors` in one run of the application."""
 
-    __slots__ = ("_app", "_policy")
+    __slots__ = ("_app", "_place", "_policy")
 
-    def __init__(self, policy: "errors", app: web.Application) -> None:
+    def __init__(self, policy: "errors", place: Place) -> None:
         self._policy: errors = policy
-        self._app = app
+        self._app = place.app
+        self._place = place
 
     def link(self, inner: Run) -> Run:
         """The chain's link: what is inside, with its errors answered."""
@@ -45,6 +47,17 @@ class BoundErrors(Bound):
         before = match_info.current_app
         match_info.current_app = self._app
         try:
-            return await self._policy.answer(request, error, place)
+            response = await self._policy.answer(request, error, place)
+            if response is not begun_of(request) and not isinstance(response, Unfinished):
+                self._tell(request, response.status, error)
+            return response
+        except web.HTTPException as raised:
+            if raised is not error:
+                self._tell(request, raised.status, error)
+            raise
         finally:
             match_info.current_app = before
+            del error  # or error, traceback and this frame were a cycle
+
+    def _tell(self, request: web.Request, status: int, error: Exception) -> None:
+        self._place.tell(request, "errors", "answered", status=status, error=error)

@@ -1,6 +1,6 @@
 """`headers`: response headers, written on whatever leaves."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,7 +8,9 @@ from aiohttp import hdrs, web
 from aiohttp.http import SERVER_SOFTWARE
 from multidict import CIMultiDict, istr
 
+from routeguard.asking import Stated
 from routeguard.configuration import Faults, shown
+from routeguard.finding import Finding
 from routeguard.http import vary_by
 from routeguard.policies.headers.fields import read_fields
 from routeguard.policy import Bound, Place, Policy
@@ -44,6 +46,7 @@ class headers(Policy):
 
     adds_up: ClassVar[bool] = True
     distinct: ClassVar[bool] = False
+    finding_codes: ClassVar[Mapping[str, str]] = {"RG701": "HSTS without https"}
 
     values: tuple[tuple[str, str | None], ...]
     replace: bool
@@ -68,6 +71,20 @@ class headers(Policy):
         named = {name.lower() for name, _ in other.values} - {"vary"}
         both = sorted(name for name, _ in self.values if name.lower() in named)
         return f"both name {', '.join(both)}: name each header once" if both else None
+
+    def findings(self, stated: Stated) -> Iterator[Finding]:
+        """RG701: `Strict-Transport-Security` is written over plain HTTP, too (RFC 6797, 7.2)."""
+        if any(
+            name.lower() == "strict-transport-security" and value is not None
+            for name, value in self.values
+        ):
+            yield Finding(
+                "RG701",
+                "warning",
+                stated.place,
+                "headers writes Strict-Transport-Security on answers over plain HTTP, too",
+                "state https(hsts=63072000), which writes it over HTTPS only",
+            )
 
     def __repr__(self) -> str:
         replaced = ", replace=True" if self.replace else ""

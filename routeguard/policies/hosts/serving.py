@@ -58,13 +58,9 @@ class BoundHosts(Bound):
         )
         refusal = HostRefused(text="this host is not served here")
         does: Action = "would refuse" if only else "refused"
-        self.place.running.tell(
-            request,
-            "hosts",
-            does,
-            place=self.place.text,
-            status=refusal.status,
-            error=None if only else refusal,
-        )
+        self.place.tell(request, "hosts", does, status=refusal.status, error=refusal)
         if not only:
-            raise refusal
+            try:
+                raise refusal
+            finally:
+                del refusal  # or refusal, traceback and this frame were a cycle

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from aiohttp import web
 
-from routeguard.authorities import connection_scheme
+from routeguard.authorities import TARGET_SETS_SCHEME, connection_scheme
 from routeguard.http import vary_by
 from routeguard.policy import Bound, Place
 from routeguard.running.events import Action
@@ -30,9 +30,17 @@ class BoundHttps(Bound):
     def link(self, inner: Run) -> Run:
         """The chain's link: what is inside sees the scheme that the client used."""
         policy = self.policy
-        demands = policy.redirect is not False
+        demands, names = policy.redirect is not False, policy.names
 
         def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
+            if not demands:
+                headers = request.headers
+                for name in names:
+                    if name in headers:
+                        break
+                else:
+                    if not TARGET_SETS_SCHEME or request.raw_path[:1] == "/":
+                        return inner(request, state)  # as most requests
             seen = request if proxied_of(state) is not None else policy.rescheme(request)
             if demands and not seen.secure:
                 self._refuse(seen)
@@ -46,10 +54,11 @@ class BoundHttps(Bound):
     def _refuse(self, request: web.Request) -> NoReturn:
         answer = self.policy.refusal(request)
         does: Action = "redirected" if answer.status < 400 else "refused"
-        self.place.running.tell(
-            request, "https", does, place=self.place.text, status=answer.status, error=answer
-        )
-        raise answer
+        self.place.tell(request, "https", does, status=answer.status, error=answer)
+        try:
+            raise answer
+        finally:
+            del answer  # or exception, traceback and this frame were a cycle
 
     def marks(self) -> StateMark | None:
         """Writes `Strict-Transport-Security`, and `Vary` where answers depend on the scheme."""

@@ -40,7 +40,7 @@ def read_name(name: object, faults: Faults) -> str | None:
 class Fields:
     """The fields of one statement."""
 
-    __slots__ = ("_names", "_rates", "policy")
+    __slots__ = ("_name", "_names", "_rates", "_window", "policy")
 
     def __init__(self, name: str | None, rates: Sequence[Rate]) -> None:
         """Fields that name each rate.
@@ -54,6 +54,9 @@ class Fields:
         else:
             self._names = [name] if len(rates) == 1 else [f"{name} {rate}" for rate in rates]
         self._rates = tuple(rates)
+        # Of a limit with one rate, which is the usual one.
+        self._name = f'"{self._names[0]}";r='
+        self._window = rates[0].window
         self.policy = self._policy("")
         """The value of `RateLimit-Policy`."""
 
@@ -67,10 +70,17 @@ class Fields:
             counts: one for each rate.
             suffix: what tells these names from equal ones of another statement.
         """
+        if len(counts) == 1 and not suffix:
+            ((left, seconds),) = counts
+            if left < 0:
+                left = 0
+            whole = math.ceil(seconds)
+            if whole > self._window:  # as a place may become free a hundredth of it late, in parts
+                whole = self._window
+            return f"{self._name}{left};t={whole}"
         refused = any(left < 0 for left, _ in counts)
         return ", ".join(
             [
-                # In parts, a place may become free up to a hundredth of the window late.
                 f'"{name}{suffix}";r={max(0, left)};t={min(math.ceil(seconds), rate.window)}'
                 for name, rate, (left, seconds) in zip(
                     self._names, self._rates, counts, strict=True
@@ -79,25 +89,30 @@ class Fields:
             ]
         )
 
-    def write(self, headers: CIMultiDict[str], counts: Sequence[Count] | None) -> None:
+    def write(self, headers: CIMultiDict[str], counts: Sequence[Count]) -> None:
         """Adds both fields to those of other statements.
 
         Args:
             headers: the response's.
-            counts: what remains; `None` where nothing was counted, so that nothing is known.
+            counts: what remains; empty where nothing was counted, so that nothing is known.
         """
         others = headers.get(RATE_LIMIT_POLICY)
         if others is None:
-            headers[RATE_LIMIT_POLICY] = self.policy
-            if counts is not None:
-                headers[RATE_LIMIT] = self.limit(counts)
-            return
+            headers.add(RATE_LIMIT_POLICY, self.policy)
+            if counts:
+                headers.add(RATE_LIMIT, self.limit(counts))
+        else:
+            self._write_beside(others, headers, counts)
+
+    def _write_beside(
+        self, others: str, headers: CIMultiDict[str], counts: Sequence[Count]
+    ) -> None:
         number, suffix = 1, ""
         while any(f'"{name}{suffix}"' in others for name in self._names):
             number += 1
             suffix = f" ({number})"
         headers[RATE_LIMIT_POLICY] = f"{others}, {self._policy(suffix)}"
-        if counts is None:
+        if not counts:
             return
         limit = self.limit(counts, suffix)
         told = headers.get(RATE_LIMIT)

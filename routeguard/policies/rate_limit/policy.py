@@ -1,10 +1,13 @@
 """`rate_limit`: so many requests in so much time, for each key."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
+from routeguard.asking import Asked
 from routeguard.configuration import Faults, shown
 from routeguard.keys import KeyFunction, check_key, client_address, shown_key
+from routeguard.policies.rate_limit import telling
 from routeguard.policies.rate_limit.fields import read_name
 from routeguard.policies.rate_limit.rates import Rate, read_rates
 from routeguard.policies.rate_limit.redis_url import RedisPlace, read_store
@@ -108,6 +111,10 @@ class rate_limit(Policy):
     def bind(self, place: Place) -> BoundRateLimit:
         """The limit with the counts of one run of the application."""
         return BoundRateLimit(self, place)
+
+    def explain(self, asked: Asked) -> Iterable[tuple[str, str]]:
+        """How many requests are let through."""
+        return telling.rows(self, asked)
 
     def __repr__(self) -> str:
         given = [repr("; ".join(map(str, self.rates)))]

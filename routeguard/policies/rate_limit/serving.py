@@ -17,6 +17,7 @@ from routeguard.policies.rate_limit.stores import Stores
 from routeguard.policies.rate_limit.window import Verdict, Windows
 from routeguard.policy import Bound, Link, Place
 from routeguard.quoting import quoted
+from routeguard.running.deadlines import clock_of
 from routeguard.running.events import Action
 from routeguard.running.state import Run, State, StateMark
 
@@ -76,10 +77,9 @@ class BoundRateLimit(Bound):
 
         def within(inner: Run) -> Run:
             def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
-                noted = state.noted(self)
-                if isinstance(noted, _PutOff):
-                    state.note(self, None)  # asked once, however often others call inwards
-                    return self._count(request, state, noted.found, inner)
+                put_off = state.noted(self)
+                if isinstance(put_off, _PutOff):
+                    return self._count_put_off(request, state, put_off, inner)
                 return inner(request, state)
 
             return run
@@ -92,8 +92,9 @@ class BoundRateLimit(Bound):
         otherwise: Callable[[web.Request, State, Found], Awaitable[web.StreamResponse]],
     ) -> Run:
         """A link that counts in this process; where something has to be awaited, `otherwise`."""
-        key_of, hit, now = self._policy.key, self._windows.hit, self._loop.time
+        key_of, hit, now = self._policy.key, self._windows.hit, clock_of(self._loop)
         is_local = self._policy.store is None
+        bound = self
 
         def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
             if request.method == "OPTIONS" and _is_preflight(request):
@@ -101,9 +102,12 @@ class BoundRateLimit(Bound):
             found = key_of(request)
             if is_local and type(found) is str and len(found) <= LONGEST:
                 wait, counts = hit(found, now())
-                state.note(self, counts)
+                if state.notes is None:  # what `note` does, and a call would cost as much again
+                    state.notes = {bound: counts}
+                else:
+                    state.notes[bound] = counts
                 if wait:
-                    self._refuse(request, found, wait)
+                    bound._refuse(request, found, wait)
                 return inner(request, state)
             return otherwise(request, state, found)
 
@@ -120,6 +124,21 @@ class BoundRateLimit(Bound):
                 self._refuse(request, key, wait)
         return await inner(request, state)
 
+    async def _count_put_off(
+        self, request: web.Request, state: State, put_off: "_PutOff", inner: Run
+    ) -> web.StreamResponse:
+        """Counts a request once, also where a kind of one's own calls inwards twice at once."""
+        if put_off.passes is not None:
+            if not await asyncio.shield(put_off.passes):
+                raise RateLimited(PROBE_EVERY, self._policy.name or self._place.text)
+            return await inner(request, state)
+        passes = put_off.passes = self._loop.create_future()
+        try:
+            return await self._count(request, state, put_off.found, _telling(passes, inner))
+        finally:
+            if not passes.done():
+                passes.set_result(False)
+
     async def _ask(self, key: str) -> Verdict:
         """The verdict on a request; without counts where nothing counts it."""
         if self._store is not None:
@@ -131,7 +150,7 @@ class BoundRateLimit(Bound):
                 return 0.0, ()
             if self._policy.on_failure == "refuse":
                 return PROBE_EVERY, ()
-        return self._windows.hit(key, self._loop.time())
+        return self._windows.hit(key, clock_of(self._loop)())
 
     def _refuse(self, request: web.Request, key: str, wait: float) -> None:
         """Refuses a request, or only says that it would have been.
@@ -143,41 +162,55 @@ class BoundRateLimit(Bound):
         if logger.isEnabledFor(logging.INFO):
             logger.info(
                 "%s %s %s: %s are used up for %s (%s)",
+                "would refuse" if policy.report_only else "refused",
                 request.method,
                 quoted(request.path),
-                "would be refused" if policy.report_only else "refused",
                 policy.name or "; ".join(map(str, policy.rates)),
                 quoted(key),
                 place,
             )
         refusal = RateLimited(wait, policy.name or place.text)
         action: Action = "would refuse" if policy.report_only else "refused"
-        place.running.tell(
-            request, "rate_limit", action, place=place.text, status=refusal.status, error=refusal
-        )
+        place.tell(request, "rate_limit", action, status=refusal.status, error=refusal)
         if not policy.report_only:
-            raise refusal
+            try:
+                raise refusal
+            finally:
+                del refusal  # or refusal, traceback and this frame were a cycle
 
     def marks(self) -> StateMark | None:
         """Writes on every answer what remains."""
-        return None if self._policy.report_only else self._mark
+        if self._policy.report_only:
+            return None
+        bound, write = self, self._fields.write
 
-    def _mark(
-        self, request: web.Request, response: web.StreamResponse, state: State
-    ) -> Awaitable[None] | None:
-        counts = state.noted(self)
-        if isinstance(counts, tuple):
-            self._fields.write(response.headers, counts or None)
-        return None
+        def mark(request: web.Request, response: web.StreamResponse, state: State) -> None:
+            counts = None if state.notes is None else state.notes.get(bound)
+            if isinstance(counts, tuple):
+                write(response.headers, counts)
+
+        return mark
 
 
 class _PutOff:
     """The key of a request that is counted inside the task that owns its work."""
 
-    __slots__ = ("found",)
+    __slots__ = ("found", "passes")
 
     def __init__(self, found: Found) -> None:
         self.found = found
+        self.passes: asyncio.Future[bool] | None = None
+        """Whether it was let through, once it is being asked."""
+
+
+def _telling(passes: "asyncio.Future[bool]", inner: Run) -> Run:
+    """What is inside, and whoever waits is told that the request has come so far."""
+
+    def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
+        passes.set_result(True)
+        return inner(request, state)
+
+    return run
 
 
 def _is_preflight(request: web.Request) -> bool:

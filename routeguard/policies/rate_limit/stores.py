@@ -3,7 +3,7 @@
 import asyncio
 
 from routeguard.configuration import ConfigError
-from routeguard.policies.rate_limit.redis_store import RedisStore, StoreState
+from routeguard.policies.rate_limit.redis_store import RedisStore
 from routeguard.policies.rate_limit.redis_url import RedisPlace
 from routeguard.policy import Place
 from routeguard.running.application import Running, Service
@@ -54,10 +54,11 @@ class Stores(Service):
             store.start()
         return store
 
-    def state_at(self, place: RedisPlace) -> StoreState | None:
-        """How it is with the connection to a store; `None` where nothing connects to it."""
-        store = self._stores.get(place)
-        return None if store is None else store.state
+    def status_of(self, policy: object) -> str:
+        """How it is with the connection to a policy's store."""
+        place = getattr(policy, "store", None)
+        store = self._stores.get(place) if isinstance(place, RedisPlace) else None
+        return "" if store is None else f"{place}: {store.state}"
 
     async def stop(self) -> None:
         await asyncio.gather(*(store.stop() for store in self._stores.values()))

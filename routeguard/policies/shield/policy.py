@@ -103,6 +103,7 @@ class Shield(Policy):
             running.service(ShieldedWork),
             self.methods,
             None if limit is None else Bounds(total=limit),
+            place,
             # A rule or fallback is meant for requests, not for connections without an end.
             websockets=place.kind not in ("rule", "fallback"),
         )

@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from aiohttp import web
 
 from routeguard.policies.shield.work import ShieldedWork
-from routeguard.policy import Bound
+from routeguard.policy import Bound, Place
 from routeguard.running.deadlines import Bounds
 from routeguard.running.state import Run, State
 from routeguard.websocket import is_websocket_handshake
@@ -18,19 +18,21 @@ class BoundShield(Bound):
 
     owns_work = True
 
-    __slots__ = ("_limit", "_methods", "_websockets", "_work")
+    __slots__ = ("_limit", "_methods", "_place", "_websockets", "_work")
 
     def __init__(
         self,
         work: ShieldedWork,
         methods: frozenset[str] | None,
         limit: Bounds | None,
+        place: Place,
         *,
         websockets: bool,
     ) -> None:
         self._work = work
         self._methods = methods
         self._limit = limit
+        self._place = place
         self._websockets = websockets
 
     def covers(self, method: str) -> bool:
@@ -39,11 +41,12 @@ class BoundShield(Bound):
 
     def link(self, inner: Run) -> Run:
         """The chain's link: what is inside, in a task that the application owns."""
-        shielded, limit, websockets = self._work.run, self._limit, self._websockets
+        shielded, limit, place = self._work.run, self._limit, self._place
+        websockets = self._websockets
 
         def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
             if not websockets and is_websocket_handshake(request):
                 return inner(request, state)
-            return shielded(request, inner, state, limit)
+            return shielded(request, inner, state, limit, place)
 
         return run

@@ -12,9 +12,11 @@ from routeguard.internals.bodies import abandon_body, keep_body, lose_body, refu
 from routeguard.internals.connection import forget_cancelled_drain
 from routeguard.internals.request import close_files
 from routeguard.internals.writer import DetachedError, guard_writer, is_own_connection
+from routeguard.policy import Place
 from routeguard.quoting import quoted
 from routeguard.running.application import RUNNING, Running, Service
 from routeguard.running.deadlines import Bounds, Deadline, HandlerTimeout
+from routeguard.running.events import Action
 from routeguard.running.started import GOING_AWAY, can_be_answered, cut_off
 from routeguard.running.state import Run, State
 
@@ -36,17 +38,30 @@ whoever watches tasks, and every 404 is an exception.
 class _Job:
     """One piece of shielded work."""
 
-    __slots__ = ("given_up", "ignored", "request", "started", "state", "task", "waiter")
+    __slots__ = (
+        "context",
+        "given_up",
+        "ignored",
+        "place",
+        "request",
+        "started",
+        "state",
+        "task",
+        "waiter",
+    )
 
     def __init__(
         self,
         request: web.Request,
         state: State,
+        place: Place,
         started: float,
         waiter: "asyncio.Future[None]",
     ) -> None:
         self.request = request
         self.state = state
+        self.place = place
+        self.context = contextvars.copy_context()
         self.started = started
         self.given_up: float | None = None
         """When it was cancelled at shutdown, by the loop's clock."""
@@ -58,6 +73,17 @@ class _Job:
 
     def __str__(self) -> str:
         return f"{self.request.method} {quoted(self.request.path)}"
+
+    def tell(
+        self,
+        action: Action,
+        error: BaseException | None = None,
+        *,
+        seconds: float | None = None,
+        bound: str | None = None,
+    ) -> None:
+        """Tells observers what came of the work."""
+        self.place.tell(self.request, "shield", action, error=error, seconds=seconds, bound=bound)
 
 
 class ShieldedWork(Service):
@@ -73,7 +99,7 @@ class ShieldedWork(Service):
         return self._count
 
     async def run(
-        self, request: web.Request, inner: Run, state: State, limit: Bounds | None
+        self, request: web.Request, inner: Run, state: State, limit: Bounds | None, place: Place
     ) -> web.StreamResponse:
         """Runs what is inside the shield in a task of its own, and waits for it while it may.
 
@@ -83,18 +109,17 @@ class ShieldedWork(Service):
         keep_body(request)
         state.shielded = True
         waiter = loop.create_future()
-        job = _Job(request, state, loop.time(), waiter)
-        context = contextvars.copy_context()
+        job = _Job(request, state, place, loop.time(), waiter)
         work = (
             _work(request, inner, state)
             if limit is None
             else _bounded(request, inner, state, limit)
         )
         self._count += 1  # before the task exists: an eager one runs the handler at once
-        task = job.task = loop.create_task(work, context=context)
+        task = job.task = loop.create_task(work, context=job.context)
         self._jobs[task] = job
         task.add_done_callback(self._finished)
-        if self.running.shutting_down:
+        if self.running.drain_until is not None:
             self._began_late(job)
         try:
             await waiter
@@ -105,16 +130,25 @@ class ShieldedWork(Service):
             elif not task.done():  # else its callback is about to report it
                 state.work = task
                 _detach(request, state, asyncio.current_task(loop))
+                if request.transport is None:
+                    job.tell("left", seconds=loop.time() - job.started)
             raise
         finally:
-            _bring_out(context)
+            _bring_out(job.context)
         if request.transport is None:
-            _report(job, task)  # aiohttp throws the answer away
+            job.tell("left", seconds=loop.time() - job.started)
+            # aiohttp throws the answer away, and the log has the failure now: raised, it would be
+            # logged a second time.
+            if _report(job, task):
+                return web.Response(status=500)
         response, error = task.result()
         if error is None and response is not None:
             return response
-        if isinstance(error, HandlerTimeout) and not can_be_answered(request, state.response):
-            await cut_off(request, state.response, GOING_AWAY)
+        if isinstance(error, HandlerTimeout):
+            if error.bound == "limit" and request.transport is not None:
+                job.tell("given up", error, seconds=error.seconds, bound=error.bound)
+            if not can_be_answered(request, state.response):
+                await cut_off(request, state.response, GOING_AWAY)
         try:
             assert error is not None
             raise error
@@ -129,6 +163,8 @@ class ShieldedWork(Service):
             _name(job)  # as by a second signal: whoever runs the application ends all tasks
         waiter = job.waiter
         if waiter is None:
+            if job.state.work is task:
+                job.state.work = None  # or task, failure, request and state were a cycle
             close_files(job.request)
             _report(job, task)
         elif not waiter.done():
@@ -225,10 +261,8 @@ async def _bounded(request: web.Request, inner: Run, state: State, bounds: Bound
     except asyncio.CancelledError as error:
         if not limit.timed_out:
             raise
-        told = state.detached_from is None and can_be_answered(request, state.response)
-        timeout = limit.timeout(request, answerable=told)
-        timeout.__cause__ = error
-        return None, timeout
+        told = not state.detached and can_be_answered(request, state.response)
+        return None, limit.timeout(request, error, answerable=told)
     except BaseException as error:
         return None, error
 
@@ -237,6 +271,7 @@ def _name(job: _Job) -> None:
     """Names work that shutdown gives up."""
     age = asyncio.get_running_loop().time() - job.started
     logger.error("shielded %s given up at shutdown after %.1f s", job, age)
+    job.context.run(job.tell, "given up", seconds=age)
 
 
 def _bring_out(context: contextvars.Context) -> None:
@@ -247,15 +282,19 @@ def _bring_out(context: contextvars.Context) -> None:
 
 
 def _detach(request: web.Request, state: State, waiting: "asyncio.Task[object] | None") -> None:
-    state.detached_from = waiting
+    state.detached = True
     abandon_body(request)
     guard_writer(request, waiting)
 
 
-def _report(job: _Job, task: "asyncio.Task[Outcome]") -> None:
-    """Logs work that ended with nobody left to tell."""
+def _report(job: _Job, task: "asyncio.Task[Outcome]") -> bool:
+    """Logs work that ended with nobody left to tell.
+
+    Returns:
+        Whether it has failed.
+    """
     if task.cancelled():
-        return
+        return False
     _, error = task.result()
     if isinstance(error, DetachedError):
         logger.info("shielded %s ended where it wanted to send: %s", job, error)
@@ -265,5 +304,12 @@ def _report(job: _Job, task: "asyncio.Task[Outcome]") -> None:
         raise error  # which ends the event loop, as it would without a shield
     elif error is not None and (refusal := refusal_of_body(job.request)) is not None:
         logger.info("shielded %s ended without its body: %s", job, refusal.text)
-    elif error is not None and not (isinstance(error, web.HTTPException) and error.status < 500):
+    elif isinstance(error, HandlerTimeout) and error.bound == "limit":
         logger.error("shielded %s failed with nobody left to tell", job, exc_info=error)
+        job.tell("given up", error, seconds=error.seconds, bound=error.bound)
+        return True
+    elif error is not None and not (isinstance(error, web.HTTPException) and error.status < 500):
+        job.tell("failed", error)
+        logger.error("shielded %s failed with nobody left to tell", job, exc_info=error)
+        return True
+    return False

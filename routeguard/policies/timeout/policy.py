@@ -74,7 +74,7 @@ class timeout(Policy):
             total=None if self.total is None else clocks.of("total", self.total),
             idle=None if self.idle is None else clocks.of("idle", self.idle),
         )
-        return BoundTimeout(bounds, place.running.loop)
+        return BoundTimeout(bounds, place.running.loop, place)
 
     def findings(self, stated: Stated) -> Iterable[Finding]:
         """What looks wrong about it."""
@@ -148,8 +148,8 @@ def deadline(request: web.Request) -> RunningDeadline:
         do nothing.
     """
     state = state_of(request)
-    if state is not None and state.deadline is not None:
-        return RunningDeadline(state.deadline)
+    if state is not None and (found := state.running_deadline()) is not None:
+        return RunningDeadline(found)
     # In the fast lane a request has only an entry with a clock.
     match_info = request.match_info
     for app in match_info.apps:

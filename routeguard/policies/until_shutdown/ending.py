@@ -97,7 +97,7 @@ class OpenResponse:
                 reset(request.transport)
             except ConnectionError:
                 pass  # the client has left
-            return response
+            return begun
         await cut_off(request, begun, GOING_AWAY)
         if request.transport is not None:
             request.transport.close()  # what was written before is still sent
@@ -157,6 +157,8 @@ class OpenResponse:
                 await socket.close(code=GOING_AWAY)
         except TimeoutError:
             forget_cancelled_drain(self._request)
+        except (ConnectionError, RuntimeError):
+            pass  # the client has left
 
     def _must_end_soon(self) -> None:
         loop = self._group.loop
@@ -212,7 +214,7 @@ class Group:
             one.begin_ending()
         ending = sum(one.is_ending for one in self.open)
         if ending:
-            logger.info("%d open responses end at shutdown", ending)
+            logger.info("open responses that end at shutdown: %d", ending)
 
 
 class Endings(Service):
@@ -231,6 +233,10 @@ class Endings(Service):
     def begin_shutdown(self) -> None:
         for group in self._groups:
             group.begin_shutdown()
+
+    async def stop(self) -> None:
+        for group in self._groups:
+            group.end()
 
     async def drain(self, until: float) -> None:
         """Ends what is open now that aiohttp waits no longer, and waits for its `finally`."""

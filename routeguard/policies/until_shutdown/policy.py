@@ -1,9 +1,10 @@
 """`until_shutdown`: streams and WebSockets that end when the application shuts down."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from routeguard.asking import Asked
 from routeguard.configuration import ConfigError, Faults, shown
 from routeguard.policies.until_shutdown.ending import Endings
 from routeguard.policies.until_shutdown.serving import BoundUntilShutdown
@@ -57,7 +58,16 @@ class until_shutdown(Policy):
     def bind(self, place: Place) -> BoundUntilShutdown:
         """The policy with what is open in one run of the application."""
         endings = place.running.service(Endings)
-        return BoundUntilShutdown(endings.group(self.grace, self.clean), place.running.loop)
+        return BoundUntilShutdown(endings.group(self.grace, self.clean), place)
+
+    def explain(self, asked: Asked) -> Iterator[tuple[str, str]]:
+        when = "at once" if self.grace == 0 else f"after {self.grace:.12g} s"
+        how = {
+            None: "whole where it is text/event-stream, else cut",
+            True: "whole as it is",
+            False: "cut",
+        }[self.clean]
+        yield "shutdown", f"a WebSocket is closed, a stream ended, {when}; a stream is {how}"
 
     def __repr__(self) -> str:
         given = [] if self.grace == 0 else [f"{self.grace:.12g}"]

@@ -5,7 +5,7 @@ import asyncio
 from aiohttp import web
 
 from routeguard.policies.until_shutdown.ending import Group, OpenResponse
-from routeguard.policy import Bound
+from routeguard.policy import Bound, Place
 from routeguard.running.state import Run, State
 
 __all__ = ["BoundUntilShutdown"]
@@ -14,15 +14,17 @@ __all__ = ["BoundUntilShutdown"]
 class BoundUntilShutdown(Bound):
     """One `until_shutdown` in one run of the application."""
 
-    __slots__ = ("_group", "_loop")
+    __slots__ = ("_group", "_place")
 
-    def __init__(self, group: Group, loop: asyncio.AbstractEventLoop | None) -> None:
+    def __init__(self, group: Group, place: Place) -> None:
         self._group = group
-        self._loop = loop
+        self._place = place
 
     def link(self, inner: Run) -> Run:
         """The chain's link: what is inside is known of until it has ended."""
-        group, loop = self._group, self._loop
+        group, place = self._group, self._place
+        running = place.running
+        loop = running.loop
 
         async def run(request: web.Request, state: State) -> web.StreamResponse:
             task = asyncio.current_task(loop)
@@ -47,6 +49,8 @@ class BoundUntilShutdown(Bound):
             finally:
                 group.open.discard(one)
                 state.unwatch(one)
+                if one.is_ending:
+                    place.tell(request, "until_shutdown", "ended")
             return await one.end(response) if one.take_back() else response
 
         return run

@@ -109,8 +109,14 @@ def test_an_application_that_goes_on_after_one_mounted_in_it_is_named_again(larg
     assert lines.count("fallbacks") == 1
 
 
-def test_what_a_rule_says_of_other_methods_is_said_where_it_is_nearest(large: Path) -> None:
+def test_a_policy_that_is_not_for_a_method_is_told_where_it_keeps_another_away(large: Path) -> None:
     by_route = rows(told(large, "routes", "large:make_app"))
+    assert "shield" not in by_route["GET /api/a"]  # no shield was to be had anyway
+
+    (large / "shielded.py").write_text(
+        LARGE.replace("timeout(30),", "timeout(30), shield(limit=9),")
+    )
+    by_route = rows(told(large, "routes", "shielded:make_app"))
     said = ("shield(methods=['POST']) is not for GET", 'rule 1 "/api/*"')
     assert said in stated(by_route["GET /api/a"])
 

@@ -140,7 +140,7 @@ async def test_check_performs_every_card_and_exits_with_0(tmp_path: Path) -> Non
 async def test_check_names_what_differs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def without_the_rule(app: web.Application) -> None:
+    def without_the_rule(app: web.Application, *observers: object) -> None:
         routeguard.setup(app, timeout(1.5), cors(origins=api.PAGES), errors(problem_details))
 
     monkeypatch.setattr(api, "protect", without_the_rule)
@@ -236,10 +236,24 @@ async def test_the_wire_tells_what_the_page_cannot_see() -> None:
                 line = await wire.content.readline()
                 if line.startswith(b"data: "):
                     event = json.loads(line.removeprefix(b"data: "))
-                    sources[event["source"]] = event
+                    sources[event.get("source", "the observer")] = event
+    assert sources["the observer"]["counts"] == {"cors refused": 1}
     assert sources["tour.api"]["status"] == 403
     assert sources["tour.api"]["path"] == "/ledger/1"
     assert "http://127.0.0.1:1" in str(sources["routeguard.cors"]["text"])
+
+
+async def test_a_page_that_comes_later_finds_what_the_policies_did_before() -> None:
+    async with tour("--port", "0") as running, aiohttp.ClientSession() as session:
+        async with session.get(f"{running.api}/reports/year") as response:
+            assert response.status == 504
+        async with session.get(f"{running.page}/wire") as wire:
+            assert await wire.content.readline() == b": watching\n"
+            async with asyncio.timeout(PATIENCE):
+                await wire.content.readline()
+                line = await wire.content.readline()
+    counts = json.loads(line.removeprefix(b"data: "))["counts"]
+    assert counts == {"errors answered": 1, "timeout expired": 1}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -140,6 +140,7 @@ def refusing(*entries: Rule | cors) -> web.Application:
         ("/users/{name}", "/users/7", ORIGIN),
         ("PUT /users/{id}", "/users/7", ORIGIN),
         ("GET /users/{id}", "/users/7", "none"),
+        ("/users/{id}", "/users/a%2Fb", ORIGIN),
         ("/users/{other}", "/users/7", "none"),
         (SAML, "/func/saml/acs", ORIGIN),
         ("/func/{path}", "/func/saml/acs", ORIGIN),

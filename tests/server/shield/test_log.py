@@ -62,6 +62,23 @@ async def test_a_failure_that_nobody_hears_of_is_logged(
         assert "POST /" in record.getMessage()
 
 
+@pytest.mark.parametrize("others", [[], [errors()]], ids=["", "errors"])
+@pytest.mark.parametrize("cancellation", [False, True], ids=["", "handler_cancellation"])
+async def test_a_failure_that_nobody_hears_of_is_logged_by_nobody_else(
+    cancellation: bool, others: list[Policy], caplog: pytest.LogCaptureFixture
+) -> None:
+    job = Job(ValueError("lost"))
+    app = app_of(job.run, shield, *others)
+    async with serving(app, handler_cancellation=cancellation) as server:
+        await abandoned(server, job)
+        await (await server.dial()).get("/nowhere").answer()  # the hang-up has been met by now
+        job.gate.set()
+        await until(lambda: shielded_count(app) == 0)
+        await asyncio.sleep(SHORT / 2)
+    found = [record.name for record in caplog.records if record.exc_info]
+    assert found == ["routeguard.shield"]
+
+
 @pytest.mark.parametrize(("failure", "logged"), FAILURES, ids=lambda value: type(value).__name__)
 async def test_a_failure_after_a_504_is_logged(
     failure: Exception | None, logged: bool, caplog: pytest.LogCaptureFixture

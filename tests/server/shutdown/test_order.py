@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 
 from routeguard import ConfigError, setup, shield, shutting_down, until_shutdown
+from routeguard.running.application import RUNNING, Service
 from tests.support.serving import Server, serving, soon
 
 
@@ -259,3 +260,30 @@ async def test_work_that_begins_during_the_shutdown_reads_no_body_either() -> No
         async with asyncio.timeout(5):
             await stopping
         assert (await client.rest()).status == 503
+
+
+class Broken(Service):
+    """A service that cannot be drained."""
+
+    async def drain(self, until: float) -> None:
+        raise RuntimeError("broken")
+
+
+async def test_what_fails_to_drain_keeps_nobody_from_cleaning_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stage = Stage()
+    app = web.Application()
+    app.router.add_get("/work", stage.work)
+    setup(app, shield)
+    stage.watch(app, "app")
+    async with serving(app, shutdown_timeout=0.05) as server:
+        app[RUNNING].service(Broken)
+        (await server.dial()).get("/work")
+        await soon(stage.begun)
+        stopping = await begin_stopping(server, stage)
+        stage.gate.set()
+        await stopping
+    assert stage.happened == ["app told", "work done", "app cleaned up"]
+    [record] = caplog.records
+    assert (record.name, record.getMessage()) == ("routeguard", "Broken failed to drain")

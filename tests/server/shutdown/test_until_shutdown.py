@@ -10,8 +10,19 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from routeguard import Policy, errors, exempt, rule, setup, shield, timeout, until_shutdown, use
-from tests.support.messages import request
+from routeguard import (
+    Event,
+    Policy,
+    errors,
+    exempt,
+    rule,
+    setup,
+    shield,
+    timeout,
+    until_shutdown,
+    use,
+)
+from tests.support.messages import parse, request
 from tests.support.serving import Client, Server, serving, soon, until
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -116,6 +127,26 @@ async def test_a_stream_any_prefix_of_which_is_whole_ends_in_good_order(
     assert streaming.cancelled
     assert answer.complete
     assert answer.body == b"begun;last"
+
+
+async def test_another_response_never_follows_a_stream_that_has_begun() -> None:
+    @web.middleware
+    async def answering(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except asyncio.CancelledError:
+            return web.Response(status=503, text="stopping")
+
+    streaming = Streaming("text/event-stream")
+    app = app_of(streaming, until_shutdown())
+    app.middlewares.append(answering)
+    async with serving(app, shutdown_timeout=LONG) as server:
+        client = (await server.dial()).get("/")
+        await soon(streaming.begun)
+        assert await stopped(server) < 2
+        await client.rest()
+    [answer] = parse(client.received)
+    assert (answer.body, answer.complete) == (b"begun;", True)
 
 
 @pytest.mark.parametrize(("content_type", "policy"), CUT, ids=str)
@@ -283,6 +314,33 @@ async def test_a_client_that_reads_nothing_holds_nothing_up(content_type: str) -
         assert last.is_set()
 
 
+async def test_a_handler_that_was_held_up_in_write_has_its_last_words() -> None:
+    cancelled = asyncio.Event()
+
+    async def flood(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"x" * 60_000)
+        finally:
+            cancelled.set()
+            await response.write(b"y" * 100_000)  # so much that it waits for the client
+            await response.write(b"last")
+
+    async with serving(app_of(flood, until_shutdown()), shutdown_timeout=LONG) as server:
+        client = (await server.dial()).get("/")
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.sleep(0.5)
+        stopping = asyncio.ensure_future(server.stop())
+        await soon(cancelled)
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        answer = await client.rest()
+        await stopping
+    assert answer.complete
+    assert answer.body.endswith(b"last")
+
+
 @pytest.mark.parametrize("waits", ["receives", "receives, then lingers", "pushes", "waits"])
 async def test_a_websocket_is_closed_with_1001_and_its_handler_ends(waits: str) -> None:
     begun, ended = asyncio.Event(), asyncio.Event()
@@ -317,7 +375,8 @@ async def test_a_websocket_is_closed_with_1001_and_its_handler_ends(waits: str) 
         async for _ in socket:
             pass
         assert socket.close_code == 1001
-        assert await took < 3
+        # Cancelled at once where no message would wake it, and after a second where one has.
+        assert await took < (3 if "lingers" in waits else 0.9)
         assert ended.is_set()
 
 
@@ -387,7 +446,33 @@ async def test_its_end_is_told_once_and_quietly(caplog: pytest.LogCaptureFixture
         assert not (await client.rest()).complete
     told = [one for one in caplog.records if one.name.startswith(("routeguard", "aiohttp"))]
     assert [(one.levelname, one.getMessage()) for one in told] == [
-        ("INFO", "1 open responses end at shutdown")
+        ("INFO", "open responses that end at shutdown: 1")
+    ]
+
+
+async def test_observers_are_told_of_each_end() -> None:
+    told: list[Event] = []
+    streaming, other = Streaming("text/event-stream"), Streaming()
+    app = web.Application()
+
+    async def first(request: web.Request) -> web.StreamResponse:
+        return await streaming(request)
+
+    async def second(request: web.Request) -> web.StreamResponse:
+        return await other(request)
+
+    app.router.add_get("/first", first)
+    app.router.add_get("/second", until_shutdown()(second))
+    setup(app, rule("/first", until_shutdown()), observers=[told.append])
+    async with serving(app, shutdown_timeout=LONG) as server:
+        (await server.dial()).get("/first")
+        (await server.dial()).get("/second")
+        await soon(streaming.begun)
+        await soon(other.begun)
+        await server.stop()
+    assert sorted((one.policy, one.action, one.route, one.place[:9]) for one in told) == [
+        ("until_shutdown", "ended", "/first", 'rule 1 "/'),
+        ("until_shutdown", "ended", "/second", "decorator"),
     ]
 
 

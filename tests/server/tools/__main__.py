@@ -1,4 +1,4 @@
-"""What a tool sees of every case, as JSON: `python -m tests.server.tools TOOL`.
+"""`python -m tests.server.tools TOOL`: what a tool sees of every case, everywhere, as JSON.
 
 It is a process of its own, since some tools change aiohttp for good.
 """
@@ -48,10 +48,16 @@ async def main(name: str) -> None:
     found: dict[str, object] = {}
     for arrangement in ARRANGEMENTS:
         for when in ("before", "after", "not listed"):
-            if when == "not listed" and not tool.outside:
+            if when == "not listed" and not tool.can_be_left_out:
                 continue
             lister = None if when == "not listed" else tool.list_in
-            root, prefix = arranged(arrangement, tool.outside, lister, before=when == "before")
+            root, prefix = arranged(
+                arrangement,
+                tool.outside,
+                lister,
+                before=when == "before",
+                in_root=tool.in_root,
+            )
             found[f"{arrangement}, {when}"] = await watched(tool, root, prefix)
     json.dump(found, sys.stdout)
 

@@ -9,7 +9,6 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from routeguard import cors, csrf, errors, exempt, https, problem_details, setup, timeout
-from routeguard.running.events import Observer
 from tests.support.rawhttp import get
 from tests.support.seen import PAGE
 
@@ -134,7 +133,7 @@ def arranged(
     list_in: Lister | None,
     *,
     before: bool,
-    observers: Sequence[Observer] = (),
+    in_root: bool,
 ) -> tuple[web.Application, str]:
     """The root application of an arrangement, and the path below which its routes are.
 
@@ -143,20 +142,21 @@ def arranged(
         outside: what `setup` is told to leave outside.
         list_in: puts a tool into an application as its users do; `None` where it is not listed.
         before: whether it does so before `setup`.
-        observers: what `setup` is given as observers.
+        in_root: whether the tool can be in the root application only.
     """
     root = web.Application()
     inner = root if arrangement == "root" else web.Application()
     add_routes(inner)
     chosen = inner if arrangement == "alone" else root
+    watched = root if in_root else chosen
     if before and list_in is not None:
-        list_in(chosen)
+        list_in(watched)
     policies = () if arrangement == "both" else POLICIES
-    setup(chosen, *policies, outside=outside, observers=observers)
+    setup(chosen, *policies, outside=outside if watched is chosen else ())
     if arrangement == "both":
         setup(inner, *POLICIES)
     if not before and list_in is not None:
-        list_in(chosen)
+        list_in(watched)
     if inner is not root:
         root.add_subapp("/sub", inner)
     return root, "" if inner is root else "/sub"

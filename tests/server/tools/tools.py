@@ -34,6 +34,10 @@ class Tool(Protocol):
 
     outside: tuple[Middleware, ...]
     """What is to be named in `setup(outside=...)`."""
+    can_be_left_out: bool
+    """Whether it works where it is named in `outside` and not in the application's list."""
+    in_root: bool
+    """Whether it works in root applications only."""
 
     def list_in(self, app: web.Application) -> None:
         """Puts it into an application as its users do."""
@@ -44,6 +48,9 @@ class Tool(Protocol):
 
 class OpenTelemetry:
     """opentelemetry-instrumentation-aiohttp-server, with the SDK."""
+
+    can_be_left_out = False
+    in_root = False
 
     def __init__(self) -> None:
         from opentelemetry import trace
@@ -83,6 +90,9 @@ class OpenTelemetry:
 
 class Prometheus:
     """prometheus-client, with the middleware that many applications have."""
+
+    can_be_left_out = True
+    in_root = False
 
     def __init__(self) -> None:
         from prometheus_client import CollectorRegistry, Counter
@@ -131,6 +141,9 @@ REQUEST_ID: ContextVar[str] = ContextVar("REQUEST_ID", default="-")
 class RequestIds:
     """A request id in a context variable, which every line of the log carries."""
 
+    can_be_left_out = True
+    in_root = False
+
     def __init__(self) -> None:
         seen: list[Seen] = []
         self._seen = seen
@@ -151,7 +164,12 @@ class RequestIds:
             number = uuid.uuid4().hex
             REQUEST_ID.set(number)
             lines.clear()
-            response = await handler(request)
+            try:
+                response = await handler(request)
+            except web.HTTPException as error:
+                error.headers["X-Request-Id"] = number
+                seen.append(Seen(error.status, number))
+                raise
             response.headers["X-Request-Id"] = number
             seen.append(Seen(response.status, number))
             return response
@@ -181,6 +199,9 @@ class RequestIds:
 
 class Sentry:
     """sentry-sdk with its integration for aiohttp, which watches around all middlewares."""
+
+    can_be_left_out = False
+    in_root = False
 
     def __init__(self) -> None:
         import sentry_sdk
@@ -236,6 +257,9 @@ class Span(Protocol):
 
 class Datadog:
     """ddtrace, installed by its `trace_app`."""
+
+    can_be_left_out = False
+    in_root = True
 
     def __init__(self) -> None:
         # It is no package that everybody who checks types has.

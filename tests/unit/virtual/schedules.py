@@ -181,8 +181,9 @@ async def observe(
         start = loop.time()
         calls = [loop.call_at(start + when, task.cancel) for when in cancelled_at]
         try:
-            await handler(request)
-            outcome = "returned"
+            response = await handler(request)
+            # A timeout that nobody answers leaves the dispatcher as the response to it.
+            outcome = "TimeoutError" if response.status == 504 else "returned"
         except BaseException as error:
             outcome = name_of(error)
         ended, cancelling = loop.time() - start, task.cancelling()

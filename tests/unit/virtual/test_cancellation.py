@@ -1,9 +1,16 @@
 """Cancellation under a deadline: that of `asyncio.timeout`, to the letter."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
 import pytest
+from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from routeguard import Policy, errors, timeout, use
+from tests.support.asking import asked
 from tests.support.virtual import run_virtually
 from tests.unit.virtual.schedules import (
     NOTHING_PENDS,
@@ -18,10 +25,17 @@ from tests.unit.virtual.schedules import (
     observe,
 )
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+async def passed_on(request: web.Request, handler: Handler) -> web.StreamResponse:
+    return await handler(request)
+
+
 # Few, small numbers, so that whatever can happen at the same instant often does.
 instants = st.integers(1, 6).map(float)
-errors = st.sampled_from([ValueError, TimeoutError])
-simple = st.one_of(st.just(Sleep(0)), instants.map(Sleep), errors.map(Fail), st.just(CancelSelf()))
+fails = st.sampled_from([ValueError, TimeoutError])
+simple = st.one_of(st.just(Sleep(0)), instants.map(Sleep), fails.map(Fail), st.just(CancelSelf()))
 
 
 def nested(steps: "st.SearchStrategy[object]") -> "st.SearchStrategy[object]":
@@ -168,3 +182,30 @@ def test_a_deadline_leaves_no_count_of_cancellations_behind() -> None:
     seen = run_virtually(lambda loop: observe(loop, (FOREVER,), 3, []))
     assert seen["/ours/"].cancelling == 0
     assert seen["/ours/"].pending == NOTHING_PENDS
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [[timeout(3)], [timeout(3), errors()], [timeout(None, total=3)], [timeout(3), use(passed_on)]],
+    ids=str,
+)
+def test_a_bound_that_cannot_be_answered_is_logged(
+    policies: list[Policy], caplog: pytest.LogCaptureFixture
+) -> None:
+    """An old-style timeout inside leaves its own cancellation on the count."""
+
+    async def handler(request: web.Request) -> web.Response:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(1)
+        await asyncio.sleep(100)
+        return web.Response()
+
+    assert asked(handler, *policies) == ([], 3)
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.name == "routeguard.timeout"
+    assert record.getMessage().startswith("GET /: the ")
+    assert " 3 s" in record.getMessage()

@@ -1,0 +1,142 @@
+"""What limits cost: `rate_limit` and `concurrency_limit` beside their peers, in one process."""
+
+import itertools
+from collections.abc import Callable
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+import routeguard
+from routeguard import Policy, concurrency_limit, csrf, rate_limit
+
+from . import guarded, views
+from .contenders import bare
+from .figures import Sample
+from .lane import Lane
+from .measure import YARDSTICK, time_lanes, yardstick
+from .scenarios import SCENARIOS
+
+__all__ = ["LIMITING", "limiting"]
+
+KEYS = [f"192.0.{number // 250}.{number % 250}" for number in range(500)]
+"""The clients that take turns, all of whom the limits know after the warm-up."""
+
+RATE = "1000/second"
+"""A rate that no client comes near, so that nobody is refused and all answers are of one size."""
+
+
+def _key() -> Callable[[web.Request], str]:
+    keys = itertools.cycle(KEYS)
+    return lambda request: next(keys)
+
+
+def _views(report: Handler) -> web.Application:
+    app = views.application()
+    for method, path, view in views.VIEWS:
+        app.router.add_route(method, path, report if view is views.report else view)
+    return app
+
+
+def _with(*policies: Policy) -> web.Application:
+    app = _views(views.report)
+    routeguard.setup(app, *policies)
+    return app
+
+
+def by_hand() -> web.Application:
+    """A counter in the handler, as a careful developer writes it."""
+    running = 0
+
+    async def report(request: web.Request) -> web.StreamResponse:
+        nonlocal running
+        if running >= 100:
+            raise web.HTTPServiceUnavailable(headers={"Retry-After": "1"})
+        running += 1
+        try:
+            return await views.report(request)
+        finally:
+            running -= 1
+
+    return _views(report)
+
+
+def five_by_hand() -> web.Application:
+    """The same counter in a handler of an application with five policies."""
+    app = by_hand()
+    routeguard.setup(app, *guarded.five())
+    return app
+
+
+def limits_library() -> web.Application:
+    """`limits` with its moving window in memory, in a middleware; it writes no header fields."""
+    from limits import parse
+    from limits.aio.storage import MemoryStorage
+    from limits.aio.strategies import MovingWindowRateLimiter
+
+    limiter = MovingWindowRateLimiter(MemoryStorage())
+    rate, key = parse(RATE), _key()
+
+    @web.middleware
+    async def limited(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not await limiter.hit(rate, key(request)):
+            raise web.HTTPTooManyRequests
+        return await handler(request)
+
+    app = bare()
+    app.middlewares.append(limited)
+    return app
+
+
+def aiohttp_ratelimiter() -> web.Application:
+    """`aiohttp-ratelimiter`, which decorates the handler; it writes no header fields."""
+    from aiohttplimiter import Limiter
+
+    limiter = Limiter(keyfunc=_key())
+    limited: Handler = limiter.limit(RATE)(views.report)
+    return _views(limited)
+
+
+Build = Callable[[], web.Application]
+
+LIMITING: dict[str, tuple[str, Build]] = {
+    "bare": ("bare application", bare),
+    "csrf": ("routeguard, csrf", lambda: _with(csrf())),
+    "rate_limit": ("routeguard, rate_limit", lambda: _with(rate_limit(RATE, key=_key()))),
+    "csrf, rate_limit": (
+        "routeguard, csrf and rate_limit",
+        lambda: _with(csrf(), rate_limit(RATE, key=_key())),
+    ),
+    "five": ("routeguard, five policies, in the fast lane", guarded.by_fallback),
+    "five, rate_limit": (
+        "routeguard, five policies and rate_limit",
+        lambda: _with(*guarded.five(), rate_limit(RATE, key=_key())),
+    ),
+    "limits": ("limits in a middleware", limits_library),
+    "aiohttp-ratelimiter": ("aiohttp-ratelimiter", aiohttp_ratelimiter),
+    "counter": ("a counter by hand in the handler", by_hand),
+    "concurrency_limit": (
+        "routeguard, concurrency_limit",
+        lambda: _with(concurrency_limit(100)),
+    ),
+    "five, counter": ("routeguard, five policies; a counter by hand", five_by_hand),
+    "five, concurrency_limit": (
+        "routeguard, five policies and concurrency_limit",
+        lambda: _with(*guarded.five(), concurrency_limit(100)),
+    ),
+}
+"""What is compared: a name, a title, and an application."""
+
+
+def limiting(*, rounds: int, seed: int) -> dict[str, Sample]:
+    """All of them, batch by batch, in one process."""
+    request = SCENARIOS[0].request
+    lanes = {YARDSTICK: yardstick()}
+    try:
+        for name, (_, build) in LIMITING.items():
+            lanes[name] = Lane(build, itertools.repeat(request))
+            if lanes[name].answer.status != 200:
+                raise AssertionError(f"{name} answers {lanes[name].answer.status}")
+        return time_lanes(lanes, rounds=rounds, seed=seed)
+    finally:
+        for lane in lanes.values():
+            lane.close()
