@@ -117,13 +117,10 @@ async def test_limit_keeps_a_seat_until_shielded_work_has_ended(
             return response.status
 
     # The first two have their 504, and their work goes on.
-    for statuses in ([504, 504], [503, 503], [503, 503]):
-        assert await asyncio.gather(ask(), ask()) == statuses
-    assert (running, most) == (2, 2)
+    for status in (504, 503, 503):
+        assert list(await asyncio.gather(ask(), ask())) == [status, status]
+    assert running == most == 2
     go_on.set()
-    async with asyncio.timeout(30):
-        while routeguard.shielded_count(app):
-            await asyncio.sleep(0.01)
     assert await ask() == 200  # the seats are free again
 
 
