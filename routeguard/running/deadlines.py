@@ -240,12 +240,12 @@ class Deadline:
                 forget_cancelled_drain(self.request)
 
     @property
-    def expired(self) -> bool:
-        """Whether a bound was passed, also where `timed_out` says that the end was not ours.
+    def passed(self) -> Clock | None:
+        """The bound that was passed, also where `timed_out` says that the end was not ours.
 
         That is so where another cancellation came along with ours: there is nobody to answer.
         """
-        return self._passed is not None
+        return self._passed
 
     @property
     def remaining(self) -> float | None:

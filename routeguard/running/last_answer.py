@@ -4,9 +4,11 @@ import logging
 
 from aiohttp import web
 
+from routeguard.http import is_http_exception
 from routeguard.quoting import quoted
 from routeguard.running.deadlines import HandlerTimeout
 from routeguard.running.started import can_be_answered
+from routeguard.running.state import headers_as_raised
 from routeguard.running.unfinished import unfinished
 
 __all__ = ["last_answer"]
@@ -37,11 +39,11 @@ def last_answer(
     """
     if isinstance(error, HandlerTimeout):
         return _timed_out(request, error, begun)
-    if not isinstance(error, web.HTTPException) or not error.prepared or error is begun:
+    if not is_http_exception(error) or not error.prepared or error is begun:
         return None
     if request.writer.output_size > 0:
         return None
-    headers = error.headers.copy()
+    headers = headers_as_raised(error).copy()
     for name in list(headers):
         if name.lower() in STAMPED or name[:15].lower() == "access-control-":
             headers.popall(name, None)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from routeguard.internals.slot import keep, kept
 from routeguard.running.deadlines import Clock, Deadline
@@ -19,6 +20,8 @@ __all__ = [
     "StateMark",
     "Watcher",
     "begun_of",
+    "headers_as_raised",
+    "keep_as_raised",
     "keep_state",
     "run_on_clone",
     "state_of",
@@ -129,6 +132,8 @@ else:  # aiohttp before 3.14 keys requests and responses by AppKey
     RequestKey = getattr(web, "RequestKey", web.AppKey)
     ResponseKey = getattr(web, "ResponseKey", web.AppKey)
 
+AS_RAISED = ResponseKey("headers as raised", CIMultiDict)
+
 MARKED = ResponseKey("marked", web.Request)
 """The request for which all that policies write is on a response."""
 
@@ -147,6 +152,22 @@ def keep_state(request: web.BaseRequest, state: State) -> State:
     """Makes a state that of a request, and of all its clones."""
     keep(request, state)
     return state
+
+
+def keep_as_raised(response: web.StreamResponse) -> None:
+    """Keeps the headers of an `HTTPException` as they are before policies write on it.
+
+    Applications raise one object for many requests, and what a policy has written for one request
+    must not reach the next.
+    """
+    if isinstance(response, Exception) and AS_RAISED not in response:
+        response[AS_RAISED] = response.headers.copy()
+
+
+def headers_as_raised(error: web.HTTPException) -> "CIMultiDict[str]":
+    """The headers of an `HTTPException`, without what policies have written on it before."""
+    kept = error.get(AS_RAISED)
+    return error.headers if kept is None else kept
 
 
 def begun_of(request: web.BaseRequest) -> web.StreamResponse | None:

@@ -193,11 +193,12 @@ class FastLane:
     ) -> web.StreamResponse:
         """Answers what ended a handler."""
         state = state_of(request)
-        if state is None or state.ended:
-            state = keep_state(request, State(request.match_info.handler, self._marks, self._owner))
         if deadline is not None:
+            if state is None or state.ended:
+                state = State(request.match_info.handler, self._marks, self._owner)
+                keep_state(request, state)
             state.deadline = deadline
-        begun = state.response
+        begun = None if state is None else state.response
         try:
             if isinstance(error, asyncio.CancelledError):
                 if deadline is None or not deadline.timed_out:
@@ -215,7 +216,8 @@ class FastLane:
                 return answer
             raise error
         finally:
-            state.end()
+            if state is not None:
+                state.end()
             del error  # or error, traceback and this frame were a cycle
 
 

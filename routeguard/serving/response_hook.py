@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from routeguard.running.state import MARKED, State, keep_state, state_of
+from routeguard.running.state import MARKED, State, keep_as_raised, keep_state, state_of
 from routeguard.serving.fast_lane import FastLane
 from routeguard.serving.plan import Plan, PlanBook
 
@@ -37,6 +37,7 @@ class ResponseHook:
         if state.is_examined and type(response) is web.Response and is_marked(request, response):
             return
         state.started(response)
+        keep_as_raised(response)
         for mark in state.marks:
             pending = mark(request, response, state)
             if pending is not None:
@@ -44,8 +45,9 @@ class ResponseHook:
 
     def _make(self, request: web.Request, plan: Plan | None) -> State | None:
         """The state of a request that has none: it is in the fast lane, or no middleware saw it."""
-        if plan is not None and plan.lane is not None and plan.lane.serves(request):
-            return plan.lane.state_of(request)
+        if plan is not None and plan.lane is not None:
+            idle = not plan.marks and not plan.lane.serves(request)
+            return None if idle else plan.lane.state_of(request)
         # A clone's path might lead to another plan than the one that serves the request.
         lane = self.plans.running.clocks.server_of(id(request.match_info))
         if isinstance(lane, FastLane):
