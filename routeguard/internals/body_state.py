@@ -152,7 +152,7 @@ class BodyState(TimerNoop):
     tap: ParserTap | None = None
     failure: BodyFailure | None = None
     is_stopped: bool = False
-    """Whether what arrives is thrown away without being unpacked."""
+    """Whether the connection throws away all that arrives."""
     told: bool = False
     """Whether somebody who read has been told of the failure."""
     ended: bool = False

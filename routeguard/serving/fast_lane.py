@@ -146,7 +146,6 @@ class FastLane:
                     return response
                 if not self._cors.policy.write_known(request, headers):
                     state = self.state_of(request)
-                    state.is_examined = True
                     await self._cors.examine(request, response, state)
             response.__setitem__(MARKED, request)
         return response
