@@ -9,6 +9,7 @@ from yarl import URL
 from routeguard.paths import resolved_path
 from routeguard.policy import misuse
 from routeguard.routes.dry_run import resolve_now
+from routeguard.routes.extents import leads_anywhere
 from routeguard.routes.hidden import hidden_faults
 from routeguard.routes.names import names_of
 from routeguard.routes.rules import Rule
@@ -41,7 +42,7 @@ def misused_handlers(app: web.Application) -> list[str]:
 
 def unmatched_rules(scope: Scope) -> list[tuple[int, Rule]]:
     """The exact, canonical and prefix rules that no route can match, with their positions."""
-    if not scope.rules.rules:
+    if not scope.rules.rules or leads_anywhere(scope.app.router):
         return []
     routed = Routed(scope)
     return [(i, rule) for i, rule in enumerate(scope.rules.rules) if not routed.can_match(rule)]
