@@ -103,7 +103,7 @@ async def test_one_request_may_be_handed_on_twice_at_once(
 
     @web.middleware
     async def hedges(request: web.Request, handler: Handler) -> web.StreamResponse:
-        begun = asyncio.create_task(handler(request))  # type: ignore[arg-type]
+        begun = asyncio.ensure_future(handler(request))
         await asyncio.sleep(0.01)
         other = handler(request.clone() if cloned else request)
         async with asyncio.timeout(PATIENCE):
