@@ -4,6 +4,7 @@
     python docs/comparison_tables.py --check  # exit status 1 where they are not up to date
 
 `docs/data/benchmarks.json` comes from `python -m tests.benchmarks --check-budget --json`,
+`docs/data/limiting.json` from `python -m tests.benchmarks --limits --json`, and
 `docs/data/durability.json` from `python -m tests.faults.compare --json`.
 """
 
@@ -155,6 +156,23 @@ def limits(figures: dict[str, Any]) -> str:
     return table(["", ""], rows)
 
 
+def limiting(figures: dict[str, Any]) -> str:
+    """What limits add to a request."""
+    rows = [
+        [
+            f"**{one['title']}**"
+            if "limit" in name and "routeguard" in one["title"]
+            else one["title"],
+            _figure(one["overhead"]["median"]),
+        ]
+        for name, one in figures["limiting"].items()
+        if name != "bare"
+    ]
+    bare = _figure(figures["limiting"]["bare"]["cost"]["median"])
+    rows.append(["*the bare request itself*", f"*{bare}*"])
+    return table(["", "µs"], rows)
+
+
 def _title(figures: dict[str, Any], name: str) -> str:
     for scenario in figures["scenarios"].values():
         if name in scenario["contenders"]:
@@ -186,6 +204,8 @@ def written() -> Iterator[tuple[Path, str]]:
     speed = json.loads((DATA / "benchmarks.json").read_text())
     for make in (cost, slower, budget, growth, limits, environment):
         yield DATA / f"{make.__name__}.inc", NOTE + make(speed)
+    limited = json.loads((DATA / "limiting.json").read_text())
+    yield DATA / "limiting.inc", NOTE + limiting(limited)
     lasting = json.loads((DATA / "durability.json").read_text())
     yield DATA / "durability.inc", NOTE + durability(lasting)
 

@@ -1,4 +1,4 @@
-"""Timeout, shield, CORS, error, HTTPS and CSRF policies for each route of an aiohttp app."""
+"""Policies for each route of an aiohttp app: timeouts, shields, CORS, errors, limits, headers."""
 
 from routeguard.body_timeout import BodyTimeout
 from routeguard.configuration import ConfigError

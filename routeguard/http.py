@@ -1,8 +1,11 @@
 """Names and rules of HTTP that several parts of the library go by."""
 
+from typing import TypeGuard
+
+from aiohttp import web
 from multidict import CIMultiDict, istr
 
-__all__ = ["REQUEST_METHOD", "VARY", "vary_by"]
+__all__ = ["REQUEST_METHOD", "VARY", "is_http_exception", "vary_by"]
 
 REQUEST_METHOD = istr("Access-Control-Request-Method")
 """The header by which a preflight says what it asks about (Fetch, CORS-preflight request)."""
@@ -20,3 +23,11 @@ def vary_by(headers: "CIMultiDict[str]", *names: str) -> None:
     missing = [] if "*" in tokens else [name for name in names if name.lower() not in tokens]
     if missing:
         headers[VARY] = ", ".join([line for line in lines if line.strip()] + missing)
+
+
+def is_http_exception(error: BaseException) -> TypeGuard[web.HTTPException]:
+    """Whether an exception is a response too.
+
+    To ask `isinstance`, of a class with an abstract base, takes several times as long.
+    """
+    return web.HTTPException in type(error).__mro__

@@ -97,7 +97,7 @@ class Place:
             seconds: the bound that was passed, or how long the work had run.
             bound: which bound was passed.
         """
-        self.running.tell(
+        self.running.observers.tell(
             request,
             policy,
             action,

@@ -16,12 +16,14 @@ from examples.tour.replica import offer_replicas
 from examples.tour.store import Orders, Row, opened
 from routeguard import (
     Event,
+    concurrency_limit,
     cors,
     csrf,
     default_error_handler,
     errors,
     https,
     problem_details,
+    rate_limit,
     rule,
     shield,
     timeout,
@@ -181,6 +183,20 @@ async def import_orders(request: web.Request) -> web.Response:
 @csrf()
 async def close_account(request: web.Request) -> web.Response:
     return web.json_response({"closed": True})
+
+
+@routes.get("/quotes/{item}")
+@rate_limit("3/5 seconds", name="quotes")
+@cors(PAGES, expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After"])
+async def quote(request: web.Request) -> web.Response:
+    return web.json_response({"item": request.match_info["item"], "cents": 1900})
+
+
+@routes.get("/thumbnails/{item}")
+@concurrency_limit(2, waiting=2)
+async def thumbnail(request: web.Request) -> web.Response:
+    await asyncio.sleep(0.4)  # two cores, and a picture on each
+    return web.json_response({"picture of": request.match_info["item"]})
 
 
 def protect(api: web.Application, *observers: Observer) -> None:

@@ -136,6 +136,23 @@ CARDS = (
         (api.close_account,),
         (Action("forged", "Close the account", "POST", "/account/close", "csrf"),),
     ),
+    Card(
+        "rate",
+        "Three quotes in five seconds",
+        "The page asks until it is refused. Each answer says how much of the limit remains and for "
+        "how long, in the field RateLimit; the refusal says in Retry-After when to come again. The "
+        "page counts down, asks once more, and is served.",
+        (api.quote,),
+        (Action("limited", "Ask until refused", "GET", "/quotes/lamp", "rate_limit"),),
+    ),
+    Card(
+        "queue",
+        "Two at a time, two in the queue",
+        "Six requests at once. Two have a seat, two wait for one and are served in order; the "
+        "others are told at once to come back, with a 503 that the log does not take for an error.",
+        (api.thumbnail,),
+        (Action("queued", "Six at once", "GET", "/thumbnails/lamp", "concurrency_limit"),),
+    ),
 )
 
 

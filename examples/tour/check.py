@@ -194,10 +194,47 @@ async def csrf(client: Client) -> str:
     return "403 from another origin, 200 from its own"
 
 
-CHECKS: dict[str, Callable[[Client], Awaitable[str]]] = {
-    check.__name__: check
-    for check in (shield, timeout, allowed, refused, errors, rule, stream, socket, deploy, csrf)
-}
+async def rate(client: Client) -> str:
+    statuses, fields = [], []
+    for _ in range(4):
+        response, _ = await client.ask("GET", "/quotes/tea")
+        statuses.append(response.status)
+        fields.append(response.headers.get("RateLimit", ""))
+    expect("the statuses", statuses, [200, 200, 200, 429])
+    left = [field.partition(";t=")[0] for field in fields]
+    expect("what remains", left, [f'"quotes";r={n}' for n in (2, 1, 0, 0)])
+    await asyncio.sleep(int(response.headers["Retry-After"]))
+    again, _ = await client.ask("GET", "/quotes/tea")
+    expect("the status when the time has passed", again.status, 200)
+    return f"three quotes, then 429; 200 again after {response.headers['Retry-After']} s"
+
+
+async def queue(client: Client) -> str:
+    six = [client.ask("GET", "/thumbnails/tea") for _ in range(6)]
+    answers = await asyncio.gather(*six)
+    statuses = sorted(response.status for response, _ in answers)
+    expect("the statuses", statuses, [200, 200, 200, 200, 503, 503])
+    waits = sorted(seconds for response, seconds in answers if response.status == 200)
+    expect("two have waited for two others", waits[2] > waits[0] + 0.2, True)
+    return f"two after {waits[0]:.2f} s, two after {waits[3]:.2f} s, two refused"
+
+
+DONE = (
+    shield,
+    timeout,
+    allowed,
+    refused,
+    errors,
+    rule,
+    stream,
+    socket,
+    deploy,
+    csrf,
+    rate,
+    queue,
+)
+
+CHECKS: dict[str, Callable[[Client], Awaitable[str]]] = {check.__name__: check for check in DONE}
 
 
 async def checked(name: str, client: Client) -> tuple[bool, str]:

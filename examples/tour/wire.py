@@ -15,7 +15,7 @@ import routeguard
 Event = dict[str, object]
 
 BACKLOG = 500
-SHOWN_HEADERS = ("Allow", "Content-Type", "X-Pieces")
+SHOWN_HEADERS = ("Allow", "Content-Type", "RateLimit", "Retry-After", "X-Pieces")
 QUIET = {("GET", "/payments")}  # the page asks for these every quarter of a second
 
 

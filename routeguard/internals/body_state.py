@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -126,49 +127,41 @@ class BodyState(TimerNoop):
     The reader has no other place for it: its class has slots, and an exchanged class can add none.
     """
 
-    __slots__ = (
-        "began",
-        "connection",
-        "ended",
-        "failure",
-        "heard",
-        "idle",
-        "is_compressed",
-        "is_limited",
-        "keeps",
-        "max_size",
-        "tap",
-        "timer",
-        "told",
-        "total",
-        "waited",
-    )
+    # Defaults stand in the class: of most bodies only one of these is ever changed.
+    keeps: bool = False
+    """Whether a whole body stays readable after its connection has gone."""
+    is_limited: bool = False
+    """Whether what the client does wrong is to be answered as what it is."""
+    max_size: int | None = None
+    idle: float | None = None
+    total: float | None = None
+    is_compressed: bool = False
+    """Whether aiohttp unpacks what arrives, however much that will be."""
+    connection: "weakref.ref[asyncio.Task[None]] | None" = None
+    """The connection's own task; once the request is answered, it reads what is left.
 
-    def __init__(self) -> None:
-        self.keeps: bool = False
-        """Whether a whole body stays readable after its connection has gone."""
-        self.is_limited: bool = False
-        """Whether what the client does wrong is to be answered as what it is."""
-        self.max_size: int | None = None
-        self.idle: float | None = None
-        self.total: float | None = None
-        self.is_compressed: bool = False
-        """Whether aiohttp unpacks what arrives, however much that will be."""
-        self.connection: asyncio.Task[None] | None = None
-        """The connection's own task; once the request is answered, it reads what is left."""
-        self.began: float = 0.0
-        """When the wait that goes on began, by the loop's clock."""
-        self.heard: float = 0.0
-        """When the client was heard of last, in that wait."""
-        self.waited: float = 0.0
-        """Seconds that were spent in waits that are over."""
-        self.timer: asyncio.TimerHandle | None = None
-        self.tap: ParserTap | None = None
-        self.failure: BodyFailure | None = None
-        self.told: bool = False
-        """Whether somebody who read has been told of the failure."""
-        self.ended: bool = False
-        """Whether the end of a body that has failed has arrived, or is not waited for."""
+    It has the request among its variables: a request whose client has left would hold itself.
+    """
+    began: float = 0.0
+    """When the wait that goes on began, by the loop's clock."""
+    heard: float = 0.0
+    """When the client was heard of last, in that wait."""
+    waited: float = 0.0
+    """Seconds that were spent in waits that are over."""
+    timer: asyncio.TimerHandle | None = None
+    tap: ParserTap | None = None
+    failure: BodyFailure | None = None
+    is_stopped: bool = False
+    """Whether the connection throws away all that arrives."""
+    told: bool = False
+    """Whether somebody who read has been told of the failure."""
+    ended: bool = False
+    """Whether the end of a body that has failed has arrived, or is not waited for."""
+
+    def is_connections_turn(self) -> bool:
+        """Whether it is the connection's own task that runs."""
+        task = asyncio.current_task()
+        return task is not None and self.connection is not None and self.connection() is task
 
     def assert_timeout(self) -> None:
         """Raises where the body has failed; aiohttp's reader asks before it hands out data."""

@@ -56,12 +56,15 @@ def is_waiting_for_message(response: web.WebSocketResponse) -> bool:
 async def stop_sending_file(request: web.BaseRequest) -> None:
     """Makes sending a file fail whose client does not read it.
 
-    On asyncio's loops the file goes past the transport. Once that is closed, nobody tells the
-    task that sends, which would hold the file and itself for ever. So the socket is shut down
-    first, and the loop is let see it.
+    On asyncio's loops, without TLS, the file goes past the transport. Once that is closed, nobody
+    tells the task that sends, which would hold the file and itself for ever. So the socket is shut
+    down first, and the loop is let see it.
     """
-    connection = _socket_of(request.transport)
-    if connection is None:
+    transport = request.transport
+    connection = _socket_of(transport)
+    if transport is None or not isinstance(connection, TransportSocket):
+        return
+    if transport.get_extra_info("sslcontext") is not None:
         return
     with suppress(OSError):
         connection.shutdown(socket.SHUT_WR)
@@ -105,6 +108,8 @@ def _reset_unless_closed(transport: asyncio.Transport) -> None:
 def _socket_of(
     transport: asyncio.BaseTransport | None,
 ) -> TransportSocket | socket.socket | None:
-    found: TransportSocket | socket.socket | None
-    found = None if transport is None else transport.get_extra_info("socket")
+    found: TransportSocket | socket.socket | None = None
+    if transport is not None:
+        with suppress(AttributeError):  # asyncio's transport for TLS, once it is closed
+            found = transport.get_extra_info("socket")
     return found

@@ -12,6 +12,7 @@ ask the state, which raises.
 
 import asyncio
 import math
+import weakref
 
 import aiohttp.http_exceptions
 from aiohttp import StreamReader, web
@@ -84,7 +85,7 @@ class GuardedReader(StreamReader):
         state.max_size, state.idle, state.total = max_size, idle, total
         state.is_limited = True
         state.is_compressed = is_compressed
-        state.connection = connection
+        state.connection = weakref.ref(connection)
         if self._exception is not None:
             failed, self._exception = self._exception, None
             self.set_exception(failed, failed.__cause__ or _NOT_GIVEN)
@@ -117,7 +118,6 @@ class GuardedReader(StreamReader):
         state.failure = failure
         state.ended = self._eof
         self._eof = False
-        self._remove_tap()
         if state.closes and state.is_compressed and not state.ended:
             self._protocol.close()  # nothing more is unpacked
         waiters, self._waiter = (self._waiter, self._eof_waiter), None
@@ -145,7 +145,7 @@ class GuardedReader(StreamReader):
         """
         state = self._timer
         state.keeps = True
-        state.connection = connection
+        state.connection = weakref.ref(connection)
 
     def abandon(self) -> None:
         """Fails what has not arrived, and lets the connection go on to the next request."""
@@ -179,17 +179,17 @@ class GuardedReader(StreamReader):
         The end of the body will not be seen, so the connection can serve no other request.
         """
         protocol = self._protocol
+        self._timer.is_stopped = True
         protocol.close()
         protocol.pause_reading()  # which ends the parser's loop over what it holds
         self._loop.call_soon(protocol.resume_reading)
 
     def feed_eof(self) -> None:
         super().feed_eof()
+        self._remove_tap()
         if self._timer.failure is not None:
             self._eof = False
             self._timer.ended = True
-        else:
-            self._remove_tap()
 
     def begin_http_chunk_receiving(self) -> None:
         if self._timer.failure is None:
@@ -229,7 +229,7 @@ class GuardedReader(StreamReader):
             state.heard = self._loop.time()
 
     def _is_over(self) -> bool:
-        return self._timer.closes
+        return self._timer.is_stopped or self._timer.closes
 
     def _tell(self, error: Exception) -> None:
         if not self._eof:
@@ -248,7 +248,7 @@ class GuardedReader(StreamReader):
 
     async def readany(self) -> bytes:
         state = self._timer
-        if state.connection is not None and asyncio.current_task() is state.connection:
+        if state.is_connections_turn():
             await self._throw_away()
             return b""
         return await super().readany()

@@ -6,6 +6,7 @@ send after its request has been answered or its client has gone.
 """
 
 import asyncio
+import weakref
 from collections.abc import Iterable
 
 from aiohttp import web
@@ -28,11 +29,17 @@ class GuardedWriter(StreamWriter):
     A test finds a method of aiohttp's that does not.
     """
 
-    own_task: "asyncio.Task[object] | None"
+    own_task: "weakref.ref[asyncio.Task[object]] | None"
+    """The request's own task. It holds the response and so the writer when it is done."""
 
     def _admit(self) -> None:
-        if asyncio.current_task() is not self.own_task:
+        # The frame holds no task: a task that ends with this error holds its traceback.
+        if not self._is_own_task():
             raise DetachedError("the request has been answered or its client has gone")
+
+    def _is_own_task(self) -> bool:
+        task = asyncio.current_task()
+        return task is not None and self.own_task is not None and self.own_task() is task
 
     @property
     def length(self) -> int | None:
@@ -122,7 +129,7 @@ def guard_writer(request: web.BaseRequest, task: "asyncio.Task[object] | None") 
         # The one way in: aiohttp made the writer, and responses take it from the request.
         writer.__class__ = GuardedWriter
     if isinstance(writer, GuardedWriter):
-        writer.own_task = task
+        writer.own_task = None if task is None else weakref.ref(task)
 
 
 def is_own_connection(request: web.BaseRequest, error: BaseException) -> bool:

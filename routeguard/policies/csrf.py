@@ -189,7 +189,10 @@ class BoundCsrf(Bound):
         action: Action = "would refuse" if report_only else "refused"
         self._place.tell(request, "csrf", action, status=refusal.status, error=refusal)
         if not report_only:
-            raise refusal
+            try:
+                raise refusal
+            finally:
+                del refusal  # or refusal, traceback and this frame were a cycle
 
 
 def _is_own_host(origin: str, request: web.BaseRequest) -> bool:

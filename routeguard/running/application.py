@@ -82,8 +82,8 @@ class Running:
         self.reach: Asked = _nothing_reached
         self.part_of: Running | None = None
         """The run of the application around it that handles its requests, if one does."""
-        self.tell = Observers(app).tell
-        """Tells observers what a policy did; see `Observers.tell`."""
+        self.observers: Observers = Observers(app)
+        """Who is told what policies do."""
         self._services: dict[type[Service], Service] = {}
 
     @property
@@ -95,7 +95,7 @@ class Running:
         """Makes ready for one run, in the event loop that runs now."""
         self.loop = asyncio.get_running_loop()
         self.clocks.start()
-        self.tell = Observers(self.app).tell
+        self.observers = Observers(self.app)
         self.drain_until = None
         self._services.clear()
 

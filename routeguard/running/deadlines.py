@@ -240,12 +240,12 @@ class Deadline:
                 forget_cancelled_drain(self.request)
 
     @property
-    def expired(self) -> bool:
-        """Whether a bound was passed, also where `timed_out` says that the end was not ours.
+    def passed(self) -> Clock | None:
+        """The bound that was passed, also where `timed_out` says that the end was not ours.
 
         That is so where another cancellation came along with ours: there is nobody to answer.
         """
-        return self._passed is not None
+        return self._passed
 
     @property
     def remaining(self) -> float | None:
@@ -279,8 +279,10 @@ class Deadline:
 
     def response_started(self, response: web.StreamResponse) -> None:
         """The bound on the start has been kept; from here on the stream must not fall silent."""
-        self.response = response
         bounds = self.bounds
+        if bounds is NO_BOUNDS:
+            return  # it has ended, or has nothing to bound
+        self.response = response
         if bounds.start is not None:
             self._disarm(bounds.start)
         if bounds.idle is not None and self._passed is None and watched(response):

@@ -1,7 +1,6 @@
 """A response that has started and cannot be finished: the client must be able to tell."""
 
 import asyncio
-import logging
 from contextlib import suppress
 
 from aiohttp import web
@@ -13,12 +12,8 @@ from routeguard.internals.connection import (
     reset_later,
     stop_sending_file,
 )
-from routeguard.quoting import quoted
-from routeguard.running.deadlines import HandlerTimeout
 
-__all__ = ["GOING_AWAY", "INTERNAL_ERROR", "can_be_answered", "cut_off", "last_answer"]
-
-logger: logging.Logger = logging.getLogger("routeguard.timeout")
+__all__ = ["GOING_AWAY", "INTERNAL_ERROR", "can_be_answered", "cut_off"]
 
 # RFC 6455, section 7.4.1.
 GOING_AWAY = 1001
@@ -26,9 +21,6 @@ INTERNAL_ERROR = 1011
 
 CLOSING_GRACE = 1.0
 """Seconds for what has been sent to reach the client before its connection is reset."""
-
-# What aiohttp writes into the headers of a response as it sends it.
-STAMPED = frozenset({"connection", "content-length", "date", "server", "transfer-encoding"})
 
 
 def can_be_answered(request: web.BaseRequest, response: web.StreamResponse | None) -> bool:
@@ -85,38 +77,3 @@ async def cut_off(request: web.BaseRequest, response: web.StreamResponse | None,
         reset(request.transport)
     elif isinstance(response, web.FileResponse) and response.body_length == 0:
         await stop_sending_file(request)
-
-
-def last_answer(
-    request: web.BaseRequest, error: Exception, begun: web.StreamResponse | None
-) -> web.Response | None:
-    """The answer to an error that would not reach the client, or middlewares outside.
-
-    A timeout is answered with 504 and logged, as aiohttp would do later, so that middlewares
-    outside see a status. An `HTTPException` that was another request's response before is copied:
-    aiohttp sends nothing for one that it has sent already, and the same object raised for another
-    request would leave that client waiting.
-
-    Args:
-        request: the request.
-        error: what was raised.
-        begun: the response that was begun for this request, if one was.
-
-    Returns:
-        The answer; `None` for anything else, which is to be raised on.
-    """
-    if isinstance(error, HandlerTimeout) and can_be_answered(request, begun):
-        what = f"{quoted(request.method)} {quoted(request.path)}"
-        logger.error("%s is answered with 504: %s", what, error, exc_info=error)
-        answer = web.Response(status=error.status, content_type="text/plain")
-        answer.force_close()
-        return answer
-    if not isinstance(error, web.HTTPException) or not error.prepared or error is begun:
-        return None
-    if request.writer.output_size > 0:
-        return None
-    headers = error.headers.copy()
-    for name in list(headers):
-        if name.lower() in STAMPED or name[:15].lower() == "access-control-":
-            headers.popall(name, None)
-    return web.Response(status=error.status, reason=error.reason, headers=headers, body=error.body)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from routeguard.internals.slot import keep, kept
 from routeguard.running.deadlines import Clock, Deadline
@@ -19,6 +20,8 @@ __all__ = [
     "StateMark",
     "Watcher",
     "begun_of",
+    "headers_as_raised",
+    "keep_as_raised",
     "keep_state",
     "run_on_clone",
     "state_of",
@@ -47,12 +50,10 @@ class State:
     """The clock in whose queue an entry stands for a deadline."""
     key: int = 0
     """What the entry is found by."""
-    is_examined: bool = False
-    """Whether a response was written on before it is sent, so that it bears a mark."""
     shielded: bool = False
     """Whether the handler's work runs in a task that the application owns."""
-    detached_from: "asyncio.Task[object] | None" = None
-    """The request's own task, once shielded work goes on without it: that one may still send."""
+    detached: bool = False
+    """Whether shielded work goes on without the request's own task."""
     work: "asyncio.Task[object] | None" = None
     """Shielded work that goes on without the request's own task; whoever waits for its end takes
     it from here, at once: the next may be another call's."""
@@ -129,6 +130,8 @@ else:  # aiohttp before 3.14 keys requests and responses by AppKey
     RequestKey = getattr(web, "RequestKey", web.AppKey)
     ResponseKey = getattr(web, "ResponseKey", web.AppKey)
 
+AS_RAISED = ResponseKey("headers as raised", CIMultiDict)
+
 MARKED = ResponseKey("marked", web.Request)
 """The request for which all that policies write is on a response."""
 
@@ -147,6 +150,22 @@ def keep_state(request: web.BaseRequest, state: State) -> State:
     """Makes a state that of a request, and of all its clones."""
     keep(request, state)
     return state
+
+
+def keep_as_raised(response: web.StreamResponse) -> None:
+    """Keeps the headers of an `HTTPException` as they are before policies write on it.
+
+    Applications raise one object for many requests, and what a policy has written for one request
+    must not reach the next.
+    """
+    if isinstance(response, Exception) and AS_RAISED not in response:
+        response[AS_RAISED] = response.headers.copy()
+
+
+def headers_as_raised(error: web.HTTPException) -> "CIMultiDict[str]":
+    """The headers of an `HTTPException`, without what policies have written on it before."""
+    kept = error.get(AS_RAISED)
+    return error.headers if kept is None else kept
 
 
 def begun_of(request: web.BaseRequest) -> web.StreamResponse | None:

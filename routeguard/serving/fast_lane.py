@@ -24,7 +24,7 @@ from routeguard.policies.timeout.serving import BoundTimeout, expired, note_over
 from routeguard.policy import Guarded, Handler
 from routeguard.running.application import Running
 from routeguard.running.deadlines import Clock, Deadline
-from routeguard.running.started import last_answer
+from routeguard.running.last_answer import last_answer
 from routeguard.running.state import MARKED, State, StateMark, keep_state, state_of
 
 __all__ = ["FastLane", "find_lane"]
@@ -147,7 +147,6 @@ class FastLane:
                     return response
                 if not self._cors.policy.write_known(request, headers):
                     state = self.state_of(request)
-                    state.is_examined = True
                     await self._cors.examine(request, response, state)
             response.__setitem__(MARKED, request)
         return response
@@ -194,11 +193,12 @@ class FastLane:
     ) -> web.StreamResponse:
         """Answers what ended a handler."""
         state = state_of(request)
-        if state is None or state.ended:
-            state = keep_state(request, State(request.match_info.handler, self._marks, self._owner))
         if deadline is not None:
+            if state is None or state.ended:
+                state = State(request.match_info.handler, self._marks, self._owner)
+                keep_state(request, state)
             state.deadline = deadline
-        begun = state.response
+        begun = None if state is None else state.response
         try:
             if isinstance(error, asyncio.CancelledError):
                 if deadline is None or not deadline.timed_out:
@@ -216,7 +216,8 @@ class FastLane:
                 return answer
             raise error
         finally:
-            state.end()
+            if state is not None:
+                state.end()
             del error  # or error, traceback and this frame were a cycle
 
 

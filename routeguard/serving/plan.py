@@ -14,7 +14,7 @@ from routeguard.routes.resolution import Resolution, positions_of, resolve
 from routeguard.routes.scope import SCOPE
 from routeguard.routes.splits import Splits, splits_of
 from routeguard.running.application import Running
-from routeguard.running.started import last_answer
+from routeguard.running.last_answer import last_answer
 from routeguard.running.state import Run, State, StateMark, keep_state
 from routeguard.serving.bindings import Binding, Bindings, joined
 from routeguard.serving.fast_lane import FastLane, find_lane

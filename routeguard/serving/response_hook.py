@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from routeguard.running.state import MARKED, State, keep_state, state_of
+from routeguard.running.state import MARKED, State, keep_as_raised, keep_state, state_of
 from routeguard.serving.fast_lane import FastLane
 from routeguard.serving.plan import Plan, PlanBook
 
@@ -19,24 +19,19 @@ class ResponseHook:
     async def on_response_prepare(self, request: web.Request, response: web.StreamResponse) -> None:
         """The receiver for aiohttp's signal."""
         plans = self.plans
-        state = state_of(request)
-        if state is None:
-            plan = plans.by_route.get(request.match_info.route)
-            if plan is None or plan.lane is not None:
-                if type(response) is web.Response and is_written(plan, request, response):
-                    return
-            elif not plan.marks:
+        plan = plans.by_route.get(request.match_info.route)
+        if plan is None or plan.lane is not None:
+            if type(response) is web.Response and is_written(plan, request, response):
                 return
-            state = self._make(request, plan)
-            if state is None:
-                return
-        elif state.owner is not plans:
-            return  # another dispatcher's, outside this one
+        elif not plan.bound:
+            return
+        state = state_of(request) or self._make(request, plan)
+        if state is None or state.owner is not plans:
+            return  # nothing is to be written, or another dispatcher, outside this one, does it
         if state.response is response:
             return  # as when the hook is called again
-        if state.is_examined and type(response) is web.Response and is_marked(request, response):
-            return
         state.started(response)
+        keep_as_raised(response)
         for mark in state.marks:
             pending = mark(request, response, state)
             if pending is not None:
@@ -44,8 +39,9 @@ class ResponseHook:
 
     def _make(self, request: web.Request, plan: Plan | None) -> State | None:
         """The state of a request that has none: it is in the fast lane, or no middleware saw it."""
-        if plan is not None and plan.lane is not None and plan.lane.serves(request):
-            return plan.lane.state_of(request)
+        if plan is not None and plan.lane is not None:
+            idle = not plan.marks and not plan.lane.serves(request)
+            return None if idle else plan.lane.state_of(request)
         # A clone's path might lead to another plan than the one that serves the request.
         lane = self.plans.running.clocks.server_of(id(request.match_info))
         if isinstance(lane, FastLane):

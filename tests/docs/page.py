@@ -84,7 +84,12 @@ class Page:
         """
         for name in ("docs", "examples"):
             (self.folder / name).symlink_to(ROOT / name)
-        with logging_into(self._log), modules_of(self.folder), self._runner:
+        with (
+            contextlib.chdir(self.folder),  # as somebody who saves the page's files and starts them
+            logging_into(self._log),
+            modules_of(self.folder),
+            self._runner,
+        ):
             try:
                 for block in blocks:
                     try:
@@ -206,7 +211,6 @@ class Page:
         """Our own command, in this process, which spares the imports."""
         printed = io.StringIO()
         with (
-            contextlib.chdir(self.folder),
             contextlib.redirect_stdout(printed),
             contextlib.redirect_stderr(printed),
             mock.patch.dict(os.environ, TERMINAL),

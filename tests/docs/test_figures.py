@@ -9,7 +9,10 @@ import pytest
 
 from routeguard import addresses, forwarded, origins, peers
 from routeguard.policies.errors import problem
+from routeguard.policies.headers.policy import headers
+from routeguard.policies.order import ORDER, OWN_KINDS, OWN_KINDS_INNERMOST
 from routeguard.policies.proxied import policy as proxied_policy
+from routeguard.policy import kind_name
 from routeguard.serving import plan
 from routeguard.serving import preflight_targets as targets
 
@@ -57,3 +60,23 @@ def test_the_comparison_shows_every_table_and_has_no_figure_of_its_own() -> None
     shown = set(re.findall(r"^```\{include\} data/(\w+\.inc)$", page, re.MULTILINE))
     assert shown == {path.name for path, _ in _comparison_tables().written()}
     assert re.findall(r"\d+(?:\.\d+)? ?(?:µs|ms|KiB)", page) == []
+
+
+BOXES = {OWN_KINDS: "your own kinds", OWN_KINDS_INNERMOST: "the application's middlewares"}
+NESTED = [
+    BOXES.get(kind) or kind_name(kind)
+    for kind in ORDER
+    if kind is not headers  # which only writes on responses
+]
+BOX = re.compile(r'<rect class="(?:box|yours)".*\n.*class="(?:code )?strong">([^<]+)<')
+
+
+def test_the_figure_of_a_request_nests_as_the_program_does() -> None:
+    figure = (DOCS / "explanation" / "life-of-a-request.svg").read_text()
+    assert BOX.findall(figure) == ["outside=", *NESTED, "handler"]
+
+
+@pytest.mark.parametrize("page", ["reference/policies.md", "changelog.md"])
+def test_pages_tell_the_order_of_nesting_as_it_is(page: str) -> None:
+    text = (DOCS / page).read_text().replace("`", "").replace("application's own", "application's")
+    assert ", ".join([*NESTED, "handler"]) in " ".join(text.split())

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import aiohttp
 import pytest
 from aiohttp import web
 
 import routeguard
-from routeguard import Policy, concurrency_limit, errors, rate_limit, shield, timeout
+from routeguard import Policy, concurrency_limit, errors, rate_limit, rule, shield, timeout
 from tests.support.redis import RedisServer
 from tests.support.serving import PATIENCE, serving, until
 
@@ -115,3 +116,24 @@ async def test_clients_that_leave_are_counted_where_nothing_is_shielded(
         assert (await (await server.dial()).post("/rows", b"50").answer()).status == 200
     for key in await redis.command("KEYS", "*"):
         assert await redis.command("PTTL", key) > 0
+
+
+async def test_websockets_that_a_rules_shield_leaves_alone_are_counted(redis: RedisServer) -> None:
+    async def feed(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_str("hello")
+        await socket.close()
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/feed", feed)
+    routeguard.setup(app, rule("/feed", shield), rate_limit("1/hour", store=redis.url))
+    async with serving(app) as server, aiohttp.ClientSession() as session:
+        await asyncio.sleep(0.2)
+        url = f"http://127.0.0.1:{server.port}/feed"
+        async with session.ws_connect(url) as socket:
+            assert await socket.receive_str() == "hello"
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await session.ws_connect(url)
+        assert refused.value.status == 429

@@ -16,6 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
+VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 # Run by an interpreter that knows of routeguard only what the wheel brought.
 SERVES_A_REQUEST = """
@@ -129,7 +130,7 @@ def _closure(*requirements: str) -> list[Distribution]:
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(names: set[str]) -> None:
-    inside = {name for name in names if not name.startswith("routeguard-0.1.0.dist-info/")}
+    inside = {name for name in names if not name.startswith(f"routeguard-{VERSION}.dist-info/")}
     expected = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "routeguard").rglob("*")
@@ -151,7 +152,7 @@ def test_the_licence_is_mit_and_comes_along(
 
 def test_the_name_version_and_python_are_stated(metadata: Message) -> None:
     assert metadata["Name"] == "routeguard"
-    assert metadata["Version"] == "0.1.0"
+    assert metadata["Version"] == VERSION
     assert metadata["Requires-Python"] == ">=3.11"
     assert "Typing :: Typed" in metadata.get_all("Classifier", [])
 
@@ -177,6 +178,8 @@ def test_it_requires_aiohttp_wrapt_and_yarl_only(metadata: Message) -> None:
         "cli": {"rich", "publicsuffixlist"},
         "negotiation": {"python-mimeparse"},
         "redis": {"redis"},
+        "opentelemetry": {"opentelemetry-api"},
+        "prometheus": {"prometheus-client"},
     }
 
 
@@ -229,7 +232,7 @@ def test_installed_alone_it_serves_requests(
     assert served.returncode == 0, served.stderr
     assert json.loads(served.stdout) == {
         "file": str(site_packages / "routeguard" / "__init__.py"),
-        "version": "0.1.0",
+        "version": VERSION,
         "greeting": [200, "hello"],
         "allowed": "https://app.example.com",
         "late": 504,

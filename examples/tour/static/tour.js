@@ -233,6 +233,33 @@ const actions = {
     const claimed = whole.value === true && close.value.code === 1001 && paid.value?.status === 201;
     return [claimed, claimed ? "stream whole, socket 1001, payment 201" : "somebody was cut off"];
   },
+  async limited(log, path) {
+    const meter = log.meter(3);
+    let answer = await call(log, "GET", path);
+    let served = 0;
+    for (; answer.status === 200 && served < 9; answer = await call(log, "GET", path)) {
+      served += 1;
+      const [, left] = /r=(\d+)/.exec(answer.response.headers.get("RateLimit")) ?? [];
+      meter(Number(left), `${left} of 3 left`);
+    }
+    if (answer.status !== 429) return [false, `${answer.status} instead of 429`];
+    const [, seconds] = /;t=(\d+)/.exec(answer.response.headers.get("RateLimit")) ?? [];
+    for (let left = Number(seconds); left > 0; left--) {
+      meter(0, `again in ${left} s`);
+      await pause(1000);
+    }
+    const again = await call(log, "GET", path);
+    return [again.status === 200, `429 after ${served} answers, and ${again.status} after ${seconds} s`];
+  },
+  async queued(log, path) {
+    const six = Array.from({ length: 6 }, () => call(log, "GET", path));
+    const answers = await Promise.all(six);
+    const served = answers.filter(({ status }) => status === 200);
+    const refused = answers.filter(({ status }) => status === 503);
+    const waited = served.filter(({ ms }) => ms > 700);
+    const claimed = served.length === 4 && refused.length === 2 && waited.length === 2;
+    return [claimed, `${served.length} served, ${waited.length} of them after waiting; ${refused.length} refused`];
+  },
   async forged(log, path) {
     const { response, status } = await call(log, "POST", path);
     log.row("page", await response.text());

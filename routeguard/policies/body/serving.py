@@ -12,8 +12,9 @@ from routeguard.internals.request import close_after_answer, length_of_body
 from routeguard.policy import Bound, Place
 from routeguard.quoting import quoted
 from routeguard.running.deadlines import HandlerTimeout
-from routeguard.running.started import INTERNAL_ERROR, can_be_answered, cut_off
+from routeguard.running.started import can_be_answered
 from routeguard.running.state import Run, State
+from routeguard.running.unfinished import end_unfinished
 
 __all__ = ["BoundBody"]
 
@@ -60,7 +61,10 @@ class BoundBody(Bound):
                 refusal = body.state.refusal() or _timeout_in_body(error)
                 if refusal is None:
                     raise
-                return await self._answer(request, state, body, error, refusal)
+                try:
+                    return await self._answer(request, state, body, error, refusal)
+                finally:
+                    del refusal  # or refusal, traceback and this frame were a cycle
             if body.state.failure is not None:
                 _close(request, body)
             return response
@@ -81,27 +85,27 @@ class BoundBody(Bound):
         )
         _close(request, body)
         is_answered = can_be_answered(request, state.response)
+        self._tell(request, refusal, refusal.status if is_answered else None)
+        if not is_answered:
+            return await end_unfinished(request, state.response)
+        try:
+            if isinstance(error, web.HTTPException):
+                raise error
+            raise refusal from error
+        finally:
+            del error, refusal  # or exception, traceback and this frame were a cycle
+
+    def _tell(self, request: web.Request, refusal: web.HTTPException, status: int | None) -> None:
         late = refusal if isinstance(refusal, BodyTimeout) else None
         self._place.tell(
             request,
             "body",
             "refused" if late is None else "expired",
-            status=refusal.status if is_answered else None,
+            status=status,
             error=refusal,
             seconds=None if late is None else late.seconds,
             bound=None if late is None else late.bound,
         )
-        if is_answered:
-            if isinstance(error, web.HTTPException):
-                raise error
-            raise refusal from error
-        await cut_off(request, state.response, INTERNAL_ERROR)
-        if request.transport is not None:
-            request.transport.close()
-        if state.response is None:
-            raise ConnectionResetError("the response has started already") from error
-        # Nothing more of it can be sent. To raise would be to log an error of the server's.
-        return state.response
 
 
 def _timeout_in_body(error: Exception) -> BodyTimeout | None:

@@ -121,7 +121,10 @@ class BoundConcurrencyLimit(Bound):
         place.tell(request, "concurrency_limit", action, status=refusal.status, error=refusal)
         if policy.report_only:
             return False
-        raise refusal
+        try:
+            raise refusal
+        finally:
+            del refusal  # or refusal, traceback and this frame were a cycle
 
     def _make(self) -> Seats:
         policy = self._policy

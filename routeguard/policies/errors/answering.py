@@ -2,28 +2,28 @@
 
 import logging
 import traceback
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiohttp import ClientConnectionResetError, web
 
 from routeguard.configuration import shown
+from routeguard.http import is_http_exception
 from routeguard.policies.errors.carried import carry_over
 from routeguard.policies.errors.context import forget_error, remember_error
 from routeguard.policies.errors.handlers import ErrorHandler, name_of
-from routeguard.policies.errors.unfinished import end_unfinished
 from routeguard.quoting import quoted
 from routeguard.refusals import Refusal
 from routeguard.running.deadlines import HandlerTimeout
 from routeguard.running.state import begun_of
+from routeguard.running.unfinished import end_unfinished
 
 __all__ = ["Question", "ask", "log_unfinished"]
 
 logger: logging.Logger = logging.getLogger("routeguard.errors")
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What an error handler is asked.
+class Question(NamedTuple):
+    """What an error handler is asked; a tuple, since one is made for each error.
 
     Attributes:
         error: what was raised.
@@ -63,7 +63,7 @@ async def ask(request: web.Request, question: Question) -> web.StreamResponse | 
     try:
         arguments = (request, answered)[: question.arity]
         response = await question.handler(*arguments)  # type: ignore[arg-type]
-        if not isinstance(response, web.StreamResponse):
+        if type(response) is not web.Response and not isinstance(response, web.StreamResponse):
             raise TypeError(f"error handler {name_of(question.handler)} returned {shown(response)}")
     except Exception as raised:
         is_again = raised is error or raised is answered
@@ -77,7 +77,7 @@ async def ask(request: web.Request, question: Question) -> web.StreamResponse | 
             # The handler's frame holds the error, and the error's traceback the frame.
             error.__traceback__, answered.__traceback__ = traced
             return None
-        if isinstance(raised, web.HTTPException):
+        if is_http_exception(raised):
             carry_over(answered, raised)
             _log(request, question, raised.status)
         else:

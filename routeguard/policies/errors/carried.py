@@ -2,6 +2,10 @@
 
 from aiohttp import hdrs, web
 
+from routeguard.http import is_http_exception
+from routeguard.internals.response import cookies_of
+from routeguard.running.state import headers_as_raised
+
 __all__ = ["carry_over"]
 
 # What belongs to one connection or one body (RFC 9110, sections 7.6.1 and 8), and what aiohttp
@@ -19,9 +23,9 @@ def carry_over(error: Exception, response: web.StreamResponse) -> None:
         error: what was raised; nothing is added where it is no `HTTPException`.
         response: the answer. What it has itself stays as it is.
     """
-    if not isinstance(error, web.HTTPException) or response.prepared or response is error:
+    if not is_http_exception(error) or response.prepared or response is error:
         return
-    carried, headers = error.headers, response.headers
+    carried, headers = headers_as_raised(error), response.headers
     if len(carried) > 1 or hdrs.CONTENT_TYPE not in carried:  # most have no more than that
         own = {name.lower() for name in headers}
         named = carried.get(hdrs.CONNECTION, "").lower()
@@ -30,9 +34,11 @@ def carry_over(error: Exception, response: web.StreamResponse) -> None:
             lower = name.lower()
             if lower not in left and not lower.startswith("content-"):
                 headers.add(name, value)
-    cookies = error.cookies
-    if not cookies and hdrs.SET_COOKIE not in carried:
-        return
+    cookies = cookies_of(error)
+    if cookies is None:
+        if hdrs.SET_COOKIE not in carried:
+            return
+        cookies = error.cookies
     set_by_handler = {line.partition("=")[0] for line in headers.getall(hdrs.SET_COOKIE, ())}
     set_by_handler |= response.cookies.keys()
     for line in carried.getall(hdrs.SET_COOKIE, ()):

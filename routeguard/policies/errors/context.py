@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from aiohttp import ClientError, web
@@ -53,7 +53,7 @@ def remember_error(request: web.Request, error: Exception, status: int) -> None:
 
 def forget_error(request: web.Request) -> None:
     """Frees what has been answered: error, traceback, frames and request are a cycle else."""
-    with suppress(KeyError):
+    if ERROR in request:  # else an error handler asked another one, which has been answered
         del request[ERROR]
 
 
@@ -83,12 +83,22 @@ def error_context(request: web.Request) -> Iterator[ErrorContext]:
 
 def describe(error: Exception, status: int) -> ErrorContext:
     """The context of an error, as far as its attributes are what their names promise."""
+    message = message_of(error)
+    return ErrorContext(error, message, status, data_of(error, message))
+
+
+def message_of(error: Exception) -> str:
+    """The `message` of an error, where it has a text of that name; else its own text."""
     given = attribute(error, "message")
-    message = given if isinstance(given, str) and given else str(error)
+    return given if isinstance(given, str) and given else str(error)
+
+
+def data_of(error: Exception, message: str) -> dict[str, object]:
+    """The `data` of an error, where it has a mapping of that name; else its message."""
     data = attribute(error, "data")
-    if isinstance(data, Mapping) and data:
-        return ErrorContext(error, message, status, dict(data))
-    return ErrorContext(error, message, status, {"detail": message})
+    if data is not None and isinstance(data, Mapping) and data:
+        return dict(data)
+    return {"detail": message}
 
 
 def attribute(error: BaseException, name: str) -> object:
@@ -136,5 +146,5 @@ async def default_error_handler(request: web.Request) -> web.Response:
     Returns:
         The response. Values that JSON does not know are shown as text.
     """
-    context = describe(*request.get(ERROR, (NO_ERROR, 500)))
-    return web.json_response(context.data, status=context.status, dumps=AS_TEXT)
+    error, status = request.get(ERROR, (NO_ERROR, 500))
+    return web.json_response(data_of(error, message_of(error)), status=status, dumps=AS_TEXT)

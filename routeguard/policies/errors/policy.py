@@ -9,6 +9,7 @@ from aiohttp import web
 from routeguard.asking import Stated
 from routeguard.configuration import Faults, shown
 from routeguard.finding import Finding
+from routeguard.http import is_http_exception
 from routeguard.paths import PathItem, match_path
 from routeguard.policies.errors import telling
 from routeguard.policies.errors.answering import Question, ask, log_unfinished
@@ -27,10 +28,10 @@ from routeguard.policies.errors.handlers import (
     type_name,
 )
 from routeguard.policies.errors.serving import BoundErrors
-from routeguard.policies.errors.unfinished import end_unfinished
 from routeguard.policy import Place, Policy
 from routeguard.running.started import INTERNAL_ERROR, can_be_answered, cut_off
 from routeguard.running.state import begun_of
+from routeguard.running.unfinished import end_unfinished
 
 __all__ = ["ErrorHandler", "errors", "get_error_response"]
 
@@ -146,7 +147,7 @@ class errors(Policy):
 
     def ignores(self, error: Exception) -> bool:
         """Whether an error is none of this policy's business."""
-        if isinstance(error, web.HTTPException) and 100 <= error.status < 400:
+        if is_http_exception(error) and 100 <= error.status < 400:
             return True
         if isinstance(error, ExceptionGroup) and self.ignore:
             leaves = list(_leaves(error))
@@ -262,7 +263,7 @@ async def get_error_response(
             del outer
     else:
         await cut_off(request, begun, INTERNAL_ERROR)
-        if isinstance(err, web.HTTPException):
+        if is_http_exception(err):
             # aiohttp would write it out as a response.
             raise ConnectionResetError("the response has started already") from err
     if response is not None:

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from routeguard.policies.errors.unfinished import Unfinished
 from routeguard.policy import Bound, Place
 from routeguard.running.state import Run, State, begun_of
+from routeguard.running.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from routeguard.policies.errors.policy import errors

@@ -60,4 +60,7 @@ class BoundHosts(Bound):
         does: Action = "would refuse" if only else "refused"
         self.place.tell(request, "hosts", does, status=refusal.status, error=refusal)
         if not only:
-            raise refusal
+            try:
+                raise refusal
+            finally:
+                del refusal  # or refusal, traceback and this frame were a cycle

@@ -55,7 +55,10 @@ class BoundHttps(Bound):
         answer = self.policy.refusal(request)
         does: Action = "redirected" if answer.status < 400 else "refused"
         self.place.tell(request, "https", does, status=answer.status, error=answer)
-        raise answer
+        try:
+            raise answer
+        finally:
+            del answer  # or exception, traceback and this frame were a cycle
 
     def marks(self) -> StateMark | None:
         """Writes `Strict-Transport-Security`, and `Vary` where answers depend on the scheme."""

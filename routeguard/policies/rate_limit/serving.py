@@ -173,7 +173,10 @@ class BoundRateLimit(Bound):
         action: Action = "would refuse" if policy.report_only else "refused"
         place.tell(request, "rate_limit", action, status=refusal.status, error=refusal)
         if not policy.report_only:
-            raise refusal
+            try:
+                raise refusal
+            finally:
+                del refusal  # or refusal, traceback and this frame were a cycle
 
     def marks(self) -> StateMark | None:
         """Writes on every answer what remains."""

@@ -4,7 +4,6 @@ In no window of a rate's length, wherever it begins, are more requests let throu
 says. A fixed window would let twice as many through around its boundary.
 """
 
-import math
 from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_right
@@ -76,17 +75,20 @@ class Windows:
 class _Table(ABC):
     """The windows of one rate, by key.
 
-    What is kept of a key is an array, which costs the garbage collector nothing. A hit changes
-    that array and nothing else. Nothing ever walks over all keys: each new key looks at two of
-    the oldest. Who counts nothing any more is taken out, who is in use still is moved to the end.
-    Where the bound is reached, the one of the two goes that was used longer ago.
+    What is kept of a key is an array, which costs the garbage collector nothing. Its first number
+    is the time of the last request, whether that passed or not. A hit changes the array and
+    nothing else. Nothing ever walks over all keys: each new key looks at two of the oldest. Who
+    counts nothing any more is taken out, who is in use still is moved to the end. Where the bound
+    is reached, the one of the two goes that was used longer ago.
     """
 
-    __slots__ = ("_length", "_limit", "_max_keys", "_shards")
+    __slots__ = ("_idle", "_length", "_limit", "_max_keys", "_shards")
 
     def __init__(self, rate: Rate, max_keys: int) -> None:
         self._limit = rate.limit
         self._length = rate.window
+        # A part leaves the window up to its own length after the newest request in it.
+        self._idle = rate.window * (1 + 1 / PARTS)
         self._max_keys = -(-max_keys // SHARDS)
         self._shards: list[OrderedDict[str, array[float]]] = [OrderedDict() for _ in range(SHARDS)]
 
@@ -95,31 +97,29 @@ class _Table(ABC):
 
     def hit(self, key: str, now: float) -> Verdict:
         """As `Windows.hit`, for this rate alone."""
-        kept = self._shards[hash(key) % SHARDS].get(key)
-        if kept is None:
-            kept = self._enter(key, now)
-        count = self.take(kept, now)
+        count = self.take(self.find(key, now), now)
         return (0.0 if count[0] >= 0 else count[1]), (count,)
 
     def find(self, key: str, now: float) -> "array[float]":
         """What is kept of a key; made where there is nothing."""
         kept = self._shards[hash(key) % SHARDS].get(key)
-        return self._enter(key, now) if kept is None else kept
+        if kept is None:
+            return self._enter(key, now)
+        kept[0] = now
+        return kept
 
     def _enter(self, key: str, now: float) -> "array[float]":
         keys = self._shards[hash(key) % SHARDS]
         oldest = [one for one, _ in zip(keys, range(2), strict=False)]
-        # A part leaves the window up to its own length after the newest request in it.
-        idle = now - self._length * (1 + 1 / PARTS)
-        gone = [one for one in oldest if self._newest(keys[one]) <= idle]
+        gone = [one for one in oldest if keys[one][0] <= now - self._idle]
         if not gone and len(keys) >= self._max_keys:
-            gone = [min(oldest, key=lambda one: self._newest(keys[one]))]
+            gone = [min(oldest, key=lambda one: keys[one][0])]
         for one in oldest:
             if one in gone:
                 del keys[one]
             else:
                 keys.move_to_end(one)
-        kept = keys[key] = self._empty()
+        kept = keys[key] = self._empty(now)
         return kept
 
     @abstractmethod
@@ -135,11 +135,7 @@ class _Table(ABC):
         """In how many seconds the oldest request leaves the window; 0.0 where there is none."""
 
     @abstractmethod
-    def _empty(self) -> "array[float]": ...
-
-    @abstractmethod
-    def _newest(self, kept: "array[float]") -> float:
-        """When the newest request came; before all times where there is none."""
+    def _empty(self, now: float) -> "array[float]": ...
 
 
 class _Exact(_Table):
@@ -149,59 +145,56 @@ class _Exact(_Table):
 
     def hit(self, key: str, now: float) -> Verdict:
         # As the base does it, in one piece: this is what most requests do.
-        times = self._shards[hash(key) % SHARDS].get(key)
-        if times is None:
-            times = self._enter(key, now)
-        if times and times[0] <= now - self._length:
-            self._forget(times, now)
-        left = self._limit - len(times) - 1
+        kept = self._shards[hash(key) % SHARDS].get(key)
+        if kept is None:
+            kept = self._enter(key, now)
+        else:
+            kept[0] = now
+            if len(kept) > 1 and kept[1] <= now - self._length:
+                self._forget(kept, now)
+        left = self._limit - len(kept)
         if left < 0:
-            seconds = times[0] + self._length - now
+            seconds = kept[1] + self._length - now
             return seconds, ((left, seconds),)
-        times.append(now)
-        return 0.0, ((left, times[0] + self._length - now),)
+        kept.append(now)
+        return 0.0, ((left, kept[1] + self._length - now),)
 
-    def take(self, times: "array[float]", now: float) -> Count:
-        if times and times[0] <= now - self._length:
-            self._forget(times, now)
-        left = self._limit - len(times) - 1
+    def take(self, kept: "array[float]", now: float) -> Count:
+        self._forget(kept, now)
+        left = self._limit - len(kept)
         if left >= 0:
-            times.append(now)
-        return left, times[0] + self._length - now
+            kept.append(now)
+        return left, kept[1] + self._length - now
 
-    def left(self, times: "array[float]", now: float) -> int:
-        self._forget(times, now)
-        return self._limit - len(times)
+    def left(self, kept: "array[float]", now: float) -> int:
+        self._forget(kept, now)
+        return self._limit - len(kept) + 1
 
-    def seconds(self, times: "array[float]", now: float) -> float:
-        return times[0] + self._length - now if times else 0.0
+    def seconds(self, kept: "array[float]", now: float) -> float:
+        return kept[1] + self._length - now if len(kept) > 1 else 0.0
 
-    def _forget(self, times: "array[float]", now: float) -> None:
-        del times[: bisect_right(times, now - self._length)]
+    def _forget(self, kept: "array[float]", now: float) -> None:
+        del kept[1 : bisect_right(kept, now - self._length, 1)]
 
-    def _empty(self) -> "array[float]":
-        return array("d")
-
-    def _newest(self, times: "array[float]") -> float:
-        return times[-1] if times else -math.inf
+    def _empty(self, now: float) -> "array[float]":
+        return array("d", (now,))
 
 
 class _InParts(_Table):
     """One rate, by a count for each part of the window.
 
     A part is counted until the last moment of it has left the window, so the rate is never
-    exceeded. A place becomes free up to a part's length late. What is kept of a key is the count
-    of the whole window and the time of the newest request, then number and count of each part.
+    exceeded. A place becomes free up to a part's length late. After the time of the last request
+    stands the count of the whole window, then number and count of each part.
     """
 
     __slots__ = ()
 
     def take(self, kept: "array[float]", now: float) -> Count:
         part = self._forget(kept, now)
-        left = self._limit - int(kept[0]) - 1
+        left = self._limit - int(kept[1]) - 1
         if left >= 0:
-            kept[0] += 1
-            kept[1] = now
+            kept[1] += 1
             if len(kept) > 2 and kept[-2] == part:
                 kept[-1] += 1
             else:
@@ -210,7 +203,7 @@ class _InParts(_Table):
 
     def left(self, kept: "array[float]", now: float) -> int:
         self._forget(kept, now)
-        return self._limit - int(kept[0])
+        return self._limit - int(kept[1])
 
     def seconds(self, kept: "array[float]", now: float) -> float:
         return (kept[2] + PARTS + 1) * self._length / PARTS - now if len(kept) > 2 else 0.0
@@ -220,14 +213,11 @@ class _InParts(_Table):
         part = int(now * PARTS / self._length)
         gone = 2
         while gone < len(kept) and kept[gone] < part - PARTS:
-            kept[0] -= kept[gone + 1]
+            kept[1] -= kept[gone + 1]
             gone += 2
         if gone > 2:
             del kept[2:gone]
         return part
 
-    def _empty(self) -> "array[float]":
-        return array("d", (0, -math.inf))
-
-    def _newest(self, kept: "array[float]") -> float:
-        return kept[1]
+    def _empty(self, now: float) -> "array[float]":
+        return array("d", (now, 0))

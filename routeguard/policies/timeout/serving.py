@@ -99,10 +99,11 @@ def note_overtaken(request: web.Request, deadline: Deadline | None) -> None:
 
     The cancellation goes on as such, as under `asyncio.timeout`, and nobody can be answered.
     """
-    if deadline is not None and deadline.expired:
-        passed = deadline.timeout(request, None, answerable=False)
+    passed = None if deadline is None else deadline.passed
+    if passed is not None:
+        told = HandlerTimeout(passed.seconds, passed.bound)
         path = quoted(request.path)
-        logger.warning("%s %s: %s, and was cancelled besides", request.method, path, passed)
+        logger.warning("%s %s: %s, and was cancelled besides", request.method, path, told)
 
 
 async def expired(

@@ -64,7 +64,9 @@ async def cost_of(app: web.Application, framing: str, *, apart: bool) -> Cost:
                 await asyncio.sleep(0.02)
             client.send(sent)
             answer = await client.answer()
-            with suppress(TimeoutError):  # what comes after the answer is unpacked no more
+            with suppress(
+                TimeoutError, ConnectionResetError
+            ):  # what comes after the answer is unpacked no more
                 await asyncio.wait_for(client.reader.read(), 0.5)
             peak = tracemalloc.get_traced_memory()[1]
         finally:

@@ -21,6 +21,7 @@ from routeguard import (
     headers,
     https,
     problem_details,
+    rate_limit,
     rule,
     setup,
     shield,
@@ -272,17 +273,30 @@ async def test_a_preflight_carries_what_rules_and_fallbacks_state(
         assert all_of(reply, "X-Decorator") == []
 
 
-async def test_a_value_that_was_raised_before_does_not_carry_the_headers_of_another_route(
-    aiohttp_client: AiohttpClient,
+@pytest.mark.parametrize("answering", [(), (errors(problem_details),)], ids=["", "errors"])
+async def test_an_error_that_was_raised_before_does_not_carry_the_headers_of_another_route(
+    aiohttp_client: AiohttpClient, answering: tuple[Policy, ...]
 ) -> None:
+    """Applications raise one object for many requests."""
+    shared = web.HTTPNotFound(headers={"X-Own": "yes"})
+
+    async def missing(request: web.Request) -> web.Response:
+        raise shared
+
     app = web.Application()
-    app.router.add_get("/a", headers({"X-A": "a"})(returned))
-    app.router.add_get("/b", returned)
-    setup(app, timeout(5))
+    app.router.add_get("/a", exempt(errors)(headers({"X-A": "a", "X-B": "a"})(missing)))
+    app.router.add_get("/b", headers({"X-B": "b"})(missing))
+    app.router.add_get("/limited", rate_limit("9/hour")(missing))
+    setup(app, timeout(5), cors(PAGE), *answering)
     client = await aiohttp_client(app)
-    for path, value in (("/a", "a"), ("/b", None), ("/a", "a")):
-        async with client.get(path) as response:
-            assert response.headers.get("X-A") == value
+    for path, a, b in (("/a", "a", "a"), ("/b", None, "b"), ("/a", "a", "a"), ("/b", None, "b")):
+        for asked in ("/limited", path):
+            async with client.get(asked, headers={"Origin": PAGE}) as response:
+                assert response.status == 404
+                assert response.headers.getall("X-Own") == ["yes"]
+                assert ("RateLimit" in response.headers) == (asked == "/limited")
+                seen = [response.headers.getall(name, [None]) for name in ("X-A", "X-B")]
+                assert seen == ([[a], [b]] if asked == path else [[None], [None]])
 
 
 async def test_of_two_applications_that_are_set_up_the_inner_one_decides(

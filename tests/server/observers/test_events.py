@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 import pytest
 from aiohttp import ClientSession, web
@@ -12,6 +13,7 @@ from pytest_aiohttp import AiohttpClient, AiohttpServer
 
 from routeguard import (
     Event,
+    Place,
     Policy,
     concurrency_limit,
     cors,
@@ -444,3 +446,42 @@ async def test_observers_of_mounted_applications_are_told_too(
             assert response.status == 403
     assert [one.route for one in outer.events] == ["/sub/pay", "/pay"]
     assert [one.route for one in inner.events] == ["/sub/pay"]
+
+
+@dataclass(frozen=True, slots=True)
+class daily(Policy):  # noqa: N801  # it reads as a decorator
+    """A kind of an application's own, which tells what it does."""
+
+    requests: int
+
+    def bind(self, place: Place) -> "Counting":
+        return Counting(self.requests, place)
+
+
+class Counting:
+    """One `daily` in one run of the application."""
+
+    def __init__(self, left: int, place: Place) -> None:
+        self._left = left
+        self._place = place
+
+    async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._left -= 1
+        if self._left < 0:
+            refusal = web.HTTPTooManyRequests()
+            self._place.tell(request, "daily", "refused", status=refusal.status, error=refusal)
+            raise refusal
+        return await handler(request)
+
+
+async def test_a_kind_of_the_applications_own_tells_what_it_does(
+    aiohttp_client: AiohttpClient,
+) -> None:
+    seen = Seen()
+    client = await aiohttp_client(application(seen, daily(1)))
+    for status, told in ((200, []), (429, ["daily refused 429 GET /items/{id}"])):
+        async with client.get("/items/7", headers=NUMBER) as response:
+            assert response.status == status
+        place = [one.place for one in seen.events]
+        assert place == ["fallback"] * len(told)
+        assert seen.take() == told

@@ -19,6 +19,7 @@ from routeguard import (
     errors,
     exempt,
     header_key,
+    proxied,
     rate_limit,
     rule,
     shield,
@@ -275,7 +276,7 @@ async def test_refusals_are_logged_at_info_whatever_answers_them(
         (
             "routeguard.rate_limit",
             "INFO",
-            "GET /hello refused: hellos are used up for 127.0.0.1 (fallback)",
+            "refused GET /hello: hellos are used up for 127.0.0.1 (fallback)",
         )
     ]
 
@@ -290,7 +291,7 @@ async def test_report_only_refuses_nothing_and_tells_clients_nothing(
         assert answer.status == 200
         assert "RateLimit" not in answer.headers
         assert "RateLimit-Policy" not in answer.headers
-    said = "GET /hello would be refused: 1/hour are used up for 127.0.0.1 (fallback)"
+    said = "would refuse GET /hello: 1/hour are used up for 127.0.0.1 (fallback)"
     assert caplog.messages == [said, said]
 
 
@@ -349,3 +350,46 @@ async def test_a_handlers_own_field_is_kept_beside(aiohttp_client: AiohttpClient
     client = await aiohttp_client(application(rate_limit("2/hour"), handler=passes_on))
     answer = await client.get("/hello")
     assert answer.headers.getall("RateLimit") == ['"upstream";r=4;t=60, "2/hour";r=1;t=3600']
+
+
+async def test_behind_a_proxy_it_is_the_clients_address_that_counts(
+    aiohttp_client: AiohttpClient,
+) -> None:
+    client = await aiohttp_client(application(proxied(), rate_limit("1/hour")))
+
+    async def status(address: str) -> int:
+        answer = await client.get("/hello", headers={"X-Forwarded-For": address})
+        return answer.status
+
+    assert await status("198.51.100.1") == 200
+    assert await status("198.51.100.1") == 429
+    assert await status("198.51.100.2") == 200
+    assert await status("2001:db8:0:1::1") == 200
+    assert await status("2001:db8:0:1::2") == 429  # of the same network
+
+
+async def test_a_route_that_is_added_late_is_limited_too(aiohttp_client: AiohttpClient) -> None:
+    async def late(request: web.Request) -> web.Response:
+        return web.Response(text="late")
+
+    app = application(rate_limit("1/hour"))
+    client = await aiohttp_client(app)
+    assert (await client.get("/hello")).status == 200
+    app.router._frozen = False
+    app.router.add_get("/late", rate_limit("1/hour")(exempt(rate_limit)(late)))
+    assert (await client.get("/late")).status == 200
+    assert (await client.get("/late")).status == 429
+
+
+async def test_applications_within_each_other_count_together(aiohttp_client: AiohttpClient) -> None:
+    inner = web.Application()
+    inner.router.add_get("/hello", hello)
+    routeguard.setup(inner, rate_limit("2/hour", name="inner"))
+    outer = application(rate_limit("3/hour", name="outer"))
+    outer.add_subapp("/inner", inner)
+    client = await aiohttp_client(outer)
+    answer = await client.get("/inner/hello")
+    assert answer.headers["RateLimit"] == '"outer";r=2;t=3600, "inner";r=1;t=3600'
+    assert (await client.get("/hello")).headers["RateLimit"] == '"outer";r=1;t=3600'
+    assert (await client.get("/inner/hello")).status == 200
+    assert (await client.get("/inner/hello")).status == 429

@@ -12,7 +12,8 @@ import pytest
 import uvloop
 from aiohttp import web
 
-from routeguard import Policy, setup, shield, shielded_count, timeout
+from routeguard import HandlerTimeout, Policy, setup, shield, shielded_count, timeout
+from tests.support.certificate import Certificate, make_certificate
 from tests.support.messages import request
 from tests.support.serving import Server, serving, soon, until
 
@@ -107,7 +108,7 @@ def run(loop: str, main: Coroutine[Any, Any, None]) -> None:
 @pytest.mark.parametrize("kind", ["flood", "socket", "send_file"])
 @pytest.mark.parametrize("bound", BOUNDS)
 def test_the_connection_is_gone_soon_after_the_cut(
-    bound: str, kind: str, loop: str, tmp_path: Path
+    bound: str, kind: str, loop: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
         streams = Streams(tmp_path)
@@ -125,6 +126,62 @@ def test_the_connection_is_gone_soon_after_the_cut(
                 await until(lambda: streams.open_files() == 0)
 
     run(loop, main())
+    assert unexpected(caplog) == []
+
+
+def unexpected(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was raised beside the bound that was passed, and a client that is no more reached."""
+    return [
+        repr(record.exc_info[1])
+        for record in caplog.records
+        if record.exc_info
+        and not isinstance(record.exc_info[1], HandlerTimeout | ConnectionError | type(None))
+    ]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("kind", ["flood", "send_file"])
+@pytest.mark.parametrize("bound", ["total", "limit"])
+def test_so_too_over_tls(
+    bound: str,
+    kind: str,
+    loop: str,
+    certificate: Certificate,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        streams = Streams(tmp_path)
+        app = web.Application()
+        app.router.add_get("/", getattr(streams, kind))
+        setup(app, *BOUNDS[bound], drain=0)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        tls = certificate.server_context()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        port = runner.addresses[0][1]
+        _, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=certificate.client_context(), server_hostname="localhost"
+        )
+        writer.write(request("GET", "/"))
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        try:
+            async with asyncio.timeout(10):
+                await soon(streams.ended)
+                await until(lambda: not (runner.server and runner.server.connections))
+                await until(lambda: streams.open_files() == 0)
+                await asyncio.sleep(1.2)  # the timer that resets what is still open has run
+        finally:
+            writer.transport.abort()
+            await runner.cleanup()
+
+    run(loop, main())
+    assert unexpected(caplog) == []
 
 
 @pytest.mark.parametrize("loop", LOOPS)
