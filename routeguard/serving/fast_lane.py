@@ -91,7 +91,8 @@ class FastLane:
         clock = self._clock
         key = id(match_info)  # which all clones of the request share, and no other request has
         queue = clock.queue
-        if key in queue:  # it comes a second time while it is served
+        # It comes a second time while it is served, or while its response is being sent.
+        if key in queue or (clock.unusual and key in clock.unusual):
             return await self._chain(request, handler)
         if (
             self._https is not None
@@ -167,8 +168,13 @@ class FastLane:
             return False
         return self._cors is None or self._cors.policy.write_known(request, response.headers)
 
-    def state_of(self, request: web.Request) -> State:
-        """The state of a request, made where something needs it: its response begins, or fails."""
+    def state_of(self, request: web.Request, response: web.StreamResponse | None = None) -> State:
+        """The state of a request, made where something needs it: its response begins, or fails.
+
+        Args:
+            request: the request.
+            response: the response that begins, if one does.
+        """
         state = state_of(request)
         if state is None:
             match_info = request.match_info
@@ -176,8 +182,9 @@ class FastLane:
             key = id(match_info)
             if key in self._clock.queue or key in self._clock.unusual:
                 state.clock, state.key = self._clock, key
-            else:
+            elif response is None or isinstance(response, web.Response):
                 state.end()  # nothing but the response is still to come
+            # Else it is a stream, and may be one that an error handler writes.
         return state
 
     def serves(self, request: web.Request) -> bool:
@@ -215,6 +222,8 @@ class FastLane:
                 return answer
             raise error
         finally:
+            if state is None and request.writer.output_size > 0:
+                state = state_of(request)  # made since, for what the error handler has sent
             if state is not None:
                 state.end()
             del error  # or error, traceback and this frame were a cycle
