@@ -91,7 +91,8 @@ class FastLane:
         clock = self._clock
         key = id(match_info)  # which all clones of the request share, and no other request has
         queue = clock.queue
-        if key in queue:  # it comes a second time while it is served
+        # It comes a second time while it is served, or while its response is being sent.
+        if key in queue or (clock.unusual and key in clock.unusual):
             return await self._chain(request, handler)
         if (
             self._https is not None
