@@ -28,6 +28,9 @@ nitpick_ignore = [
     ("py:class", "routeguard.policy.H"),  # a decorated handler keeps its type
     ("py:class", "routeguard.routes.rules.Rule"),  # what `rule` returns, and only `setup` takes
     ("py:class", "aiohttp.typedefs.Middleware"),  # aiohttp documents it in words
+    ("py:class", "multidict._multidict.CIMultiDict"),
+    ("py:class", "multidict._multidict.CIMultiDictProxy"),
+    ("py:class", "multidict._multidict.istr"),
     ("py:class", "opentelemetry.metrics.Meter"),
     ("py:class", "prometheus_client.registry.CollectorRegistry"),
 ]

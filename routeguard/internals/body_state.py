@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -136,8 +137,11 @@ class BodyState(TimerNoop):
     total: float | None = None
     is_compressed: bool = False
     """Whether aiohttp unpacks what arrives, however much that will be."""
-    connection: "asyncio.Task[None] | None" = None
-    """The connection's own task; once the request is answered, it reads what is left."""
+    connection: "weakref.ref[asyncio.Task[None]] | None" = None
+    """The connection's own task; once the request is answered, it reads what is left.
+
+    It has the request among its variables: a request whose client has left would hold itself.
+    """
     began: float = 0.0
     """When the wait that goes on began, by the loop's clock."""
     heard: float = 0.0
@@ -148,11 +152,16 @@ class BodyState(TimerNoop):
     tap: ParserTap | None = None
     failure: BodyFailure | None = None
     is_stopped: bool = False
-    """Whether what arrives is thrown away without being unpacked."""
+    """Whether the connection throws away all that arrives."""
     told: bool = False
     """Whether somebody who read has been told of the failure."""
     ended: bool = False
     """Whether the end of a body that has failed has arrived, or is not waited for."""
+
+    def is_connections_turn(self) -> bool:
+        """Whether it is the connection's own task that runs."""
+        task = asyncio.current_task()
+        return task is not None and self.connection is not None and self.connection() is task
 
     def assert_timeout(self) -> None:
         """Raises where the body has failed; aiohttp's reader asks before it hands out data."""

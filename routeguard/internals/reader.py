@@ -12,6 +12,7 @@ ask the state, which raises.
 
 import asyncio
 import math
+import weakref
 
 import aiohttp.http_exceptions
 from aiohttp import StreamReader, web
@@ -84,7 +85,7 @@ class GuardedReader(StreamReader):
         state.max_size, state.idle, state.total = max_size, idle, total
         state.is_limited = True
         state.is_compressed = is_compressed
-        state.connection = connection
+        state.connection = weakref.ref(connection)
         if self._exception is not None:
             failed, self._exception = self._exception, None
             self.set_exception(failed, failed.__cause__ or _NOT_GIVEN)
@@ -144,7 +145,7 @@ class GuardedReader(StreamReader):
         """
         state = self._timer
         state.keeps = True
-        state.connection = connection
+        state.connection = weakref.ref(connection)
 
     def abandon(self) -> None:
         """Fails what has not arrived, and lets the connection go on to the next request."""
@@ -247,7 +248,7 @@ class GuardedReader(StreamReader):
 
     async def readany(self) -> bytes:
         state = self._timer
-        if state.connection is not None and asyncio.current_task() is state.connection:
+        if state.is_connections_turn():
             await self._throw_away()
             return b""
         return await super().readany()

@@ -33,9 +33,13 @@ class GuardedWriter(StreamWriter):
     """The request's own task. It holds the response and so the writer when it is done."""
 
     def _admit(self) -> None:
-        task, own = asyncio.current_task(), self.own_task
-        if task is None or own is None or own() is not task:
+        # The frame holds no task: a task that ends with this error holds its traceback.
+        if not self._is_own_task():
             raise DetachedError("the request has been answered or its client has gone")
+
+    def _is_own_task(self) -> bool:
+        task = asyncio.current_task()
+        return task is not None and self.own_task is not None and self.own_task() is task
 
     @property
     def length(self) -> int | None:

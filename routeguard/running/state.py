@@ -50,8 +50,6 @@ class State:
     """The clock in whose queue an entry stands for a deadline."""
     key: int = 0
     """What the entry is found by."""
-    is_examined: bool = False
-    """Whether a response was written on before it is sent, so that it bears a mark."""
     shielded: bool = False
     """Whether the handler's work runs in a task that the application owns."""
     detached: bool = False

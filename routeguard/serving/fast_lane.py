@@ -91,7 +91,8 @@ class FastLane:
         clock = self._clock
         key = id(match_info)  # which all clones of the request share, and no other request has
         queue = clock.queue
-        if key in queue:  # it comes a second time while it is served
+        # It comes a second time while it is served, or while its response is being sent.
+        if key in queue or (clock.unusual and key in clock.unusual):
             return await self._chain(request, handler)
         if (
             self._https is not None
@@ -146,7 +147,6 @@ class FastLane:
                     return response
                 if not self._cors.policy.write_known(request, headers):
                     state = self.state_of(request)
-                    state.is_examined = True
                     await self._cors.examine(request, response, state)
             response.__setitem__(MARKED, request)
         return response

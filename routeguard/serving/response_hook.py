@@ -19,23 +19,17 @@ class ResponseHook:
     async def on_response_prepare(self, request: web.Request, response: web.StreamResponse) -> None:
         """The receiver for aiohttp's signal."""
         plans = self.plans
-        state = state_of(request)
-        if state is None:
-            plan = plans.by_route.get(request.match_info.route)
-            if plan is None or plan.lane is not None:
-                if type(response) is web.Response and is_written(plan, request, response):
-                    return
-            elif not plan.marks:
+        plan = plans.by_route.get(request.match_info.route)
+        if plan is None or plan.lane is not None:
+            if type(response) is web.Response and is_written(plan, request, response):
                 return
-            state = self._make(request, plan)
-            if state is None:
-                return
-        elif state.owner is not plans:
-            return  # another dispatcher's, outside this one
+        elif not plan.bound:
+            return
+        state = state_of(request) or self._make(request, plan)
+        if state is None or state.owner is not plans:
+            return  # nothing is to be written, or another dispatcher, outside this one, does it
         if state.response is response:
             return  # as when the hook is called again
-        if state.is_examined and type(response) is web.Response and is_marked(request, response):
-            return
         state.started(response)
         keep_as_raised(response)
         for mark in state.marks:

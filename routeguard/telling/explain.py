@@ -119,7 +119,7 @@ class Explanation:
 
     @property
     def cors(self) -> str:
-        """What becomes of the origin: `"allowed"`, or why it is refused; empty without one."""
+        """`"allowed"`, or why the origin is refused; empty without an origin."""
         return self._told("origin")
 
     @property
@@ -160,7 +160,7 @@ class Explanation:
 
     @property
     def told(self) -> tuple[Row, ...]:
-        """All rows below the route: one for each kind that is stated, one for the rest, `rows`."""
+        """All rows below the route: one for each kind that is stated, the other kinds, `rows`."""
         stated = [(one.kind, str(one)) for one in self.kinds if one.considered]
         others = ", ".join(one.kind for one in self.kinds if not one.considered)
         return (*stated, *([("none", others)] if others else []), *self.rows)

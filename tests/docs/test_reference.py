@@ -93,7 +93,7 @@ def test_every_event_is_told() -> None:
             for node in ast.walk(tree)
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("place.tell")
             for argument in node.args[1:2]
-            if isinstance(argument, ast.Constant)
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
         }
         for kind in kinds:
             sent.setdefault(kind, set()).update(strings(tree) & ACTIONS)

@@ -68,7 +68,8 @@ async def test_requests_in_flight_expire_on_time(
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.CRITICAL, "aiohttp.server")  # whose lines would all be kept
+    for name in ("aiohttp.server", "routeguard.timeout"):
+        caplog.set_level(logging.CRITICAL, name)  # whose lines would all be kept
     lateness = Lateness()
     in_flight = 0
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.matrix import pythons
 from tests.matrix.environments import Environment
 from tests.matrix.jobs import Counts, Done, Pool
-from tests.matrix.lanes import BEHAVIOUR, EVERYTHING, Lane, lanes, test_files
+from tests.matrix.lanes import BEHAVIOUR, EVERYTHING, Lane, lanes
 from tests.matrix.page import COLUMNS, Row, record
 from tests.matrix.project import ROOT, SUPPORTED
 
@@ -114,7 +114,7 @@ class Run:
 
     async def alone(self, lane: Lane) -> None:
         """Runs what of a lane wants the machine to itself."""
-        files = [file for file in test_files(*lane.paths) if ALONE in (ROOT / file).read_text()]
+        files = [file for file in lane.files() if ALONE in (ROOT / file).read_text()]
         if files and self._preparing[lane.environment].exception() is None:
             await self._test(lane, f"{lane.name} (alone)", "alone", files)
 

@@ -13,6 +13,15 @@ __all__ = ["THIS", "Lane", "lanes", "test_files"]
 
 EVERYTHING = ("tests",)
 BEHAVIOUR = ("tests/unit", "tests/server", "tests/faults")
+WITHOUT_PROCESSES = ("tests/unit", "tests/server")
+
+TOOLS = (
+    "tests/server/command",
+    "tests/server/examples",
+    "tests/unit/test_packaging.py",
+    "tests/unit/test_typing.py",
+)
+"""What has nothing to do with event loops and versions of aiohttp."""
 
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 """The Python that runs everything."""
@@ -26,6 +35,7 @@ class Lane:
         name: what varies.
         environment: where they run.
         paths: what they are.
+        without: what is left out of them.
         options: of pytest.
         variables: environment variables.
     """
@@ -33,8 +43,14 @@ class Lane:
     name: str
     environment: Environment
     paths: Sequence[str] = BEHAVIOUR
+    without: Sequence[str] = ()
     options: Sequence[str] = ("--brief",)
     variables: Mapping[str, str] = field(default_factory=dict)
+
+    def files(self) -> list[str]:
+        """The files with its tests, relative to the checkout."""
+        left_out = set(test_files(*self.without))
+        return [file for file in test_files(*self.paths) if file not in left_out]
 
     def command(self, *paths: str) -> list[str]:
         """What runs tests; -P: under test is what is installed, not the working directory."""
@@ -44,24 +60,21 @@ class Lane:
     def shares(self, count: int) -> list[list[str]]:
         """Its files in so many shares of about the same size; none of them is left out."""
         shares: list[tuple[int, list[str]]] = [(0, []) for _ in range(count)]
-        for size, file in sorted(_sizes(self.paths), reverse=True):
+        sizes = [((ROOT / file).stat().st_size, file) for file in self.files()]
+        for size, file in sorted(sizes, reverse=True):
             so_far, files = min(shares)
             shares.remove((so_far, files))
             shares.append((so_far + size, [*files, file]))
         return [sorted(files) for _, files in shares if files]
 
 
-def _sizes(paths: Sequence[str]) -> list[tuple[int, str]]:
-    return [((ROOT / file).stat().st_size, file) for file in test_files(*paths)]
-
-
 def test_files(*paths: str) -> list[str]:
-    """The files with tests below some folders, relative to the checkout."""
-    return [
-        str(found.relative_to(ROOT))
-        for path in paths
-        for found in sorted(Path(ROOT, path).rglob("test_*.py"))
-    ]
+    """The files with tests that paths name, or that are below them."""
+    found: list[Path] = []
+    for path in paths:
+        place = ROOT / path
+        found += [place] if place.suffix else sorted(place.rglob("test_*.py"))
+    return [str(file.relative_to(ROOT)) for file in found]
 
 
 test_files.__test__ = False  # type: ignore[attr-defined]  # pytest is not to take it for a test
@@ -76,24 +89,20 @@ def lanes(pythons: Mapping[str, Path]) -> list[Lane]:
     by_python = {name: Environment(f".venv-{name}", base) for name, base in others.items()}
     lowest = min(pythons, key=_numbers)
     newest = max(pythons, key=_numbers)
-    found = [Lane(f"Python {THIS}: everything", MAIN, EVERYTHING, ())]
+    found = [Lane(f"Python {THIS}: everything", MAIN, EVERYTHING, options=())]
     found += [Lane(f"Python {name}", environment) for name, environment in by_python.items()]
+    found.append(Lane("uvloop", MAIN, BEHAVIOUR, TOOLS, ("--brief", "--loop", "uvloop")))
     if _numbers(newest) >= (3, 12):
-        environment = by_python.get(newest, MAIN)
+        name = f"eager tasks and debug mode, Python {newest}"
         eager = ("--brief", "--loop", "eager-debug")
-        found.append(
-            Lane(f"eager tasks and debug mode, Python {newest}", environment, options=eager)
-        )
-    found.append(Lane("uvloop", MAIN, options=("--brief", "--loop", "uvloop")))
-    found.append(Lane("without the fast lane", MAIN, variables={"ROUTEGUARD_FAST_LANE": "off"}))
+        found.append(Lane(name, by_python.get(newest, MAIN), WITHOUT_PROCESSES, TOOLS, eager))
     environment = Environment(".venv-lowest", pythons[lowest], tuple(floors()))
-    found.append(
-        Lane(f"lowest versions, Python {lowest}", environment, ("tests/unit", "tests/server"))
-    )
+    found.append(Lane(f"lowest versions, Python {lowest}", environment, WITHOUT_PROCESSES))
+    off = {"ROUTEGUARD_FAST_LANE": "off"}
+    found.append(Lane("without the fast lane", MAIN, WITHOUT_PROCESSES, TOOLS, variables=off))
     for minor in aiohttp_minors(version("aiohttp")):
-        pins = (f"aiohttp=={minor}.*",)
-        environment = Environment(f".venv-aiohttp-{minor}", pythons[THIS], pins)
-        found.append(Lane(f"aiohttp {minor}", environment, ("tests/server",)))
+        environment = Environment(f".venv-aiohttp-{minor}", pythons[THIS], (f"aiohttp=={minor}.*",))
+        found.append(Lane(f"aiohttp {minor}", environment, ("tests/server",), TOOLS))
     return found
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from routeguard import errors, rate_limit, shield, timeout
 from tests.redis.load import Load, limited, under_load
+from tests.support.certificate import make_certificate
+from tests.support.nginx import free_port
 from tests.support.redis import Link, RedisServer, redis_serving
 from tests.support.serving import until
 
@@ -188,3 +190,33 @@ async def test_two_limits_at_one_url_have_one_connection(redis: RedisServer) -> 
         assert await redis.command("DBSIZE") == 3
         clients = str(await redis.command("CLIENT", "LIST"))
         assert clients.count("laddr=") + clients.count("'laddr'") == 2  # one is this question's
+
+
+async def test_over_tls(
+    redis_server: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = make_certificate(tmp_path)
+    port = free_port()
+    options = ["--tls-port", str(port), "--tls-auth-clients", "no"]
+    options += ["--tls-cert-file", str(made.certificate), "--tls-key-file", str(made.key)]
+    async with redis_serving(redis_server, tmp_path, *options) as redis:
+        url = f"rediss://localhost:{port}/0?ssl_ca_certs={made.certificate}"
+        async with limited(rate_limit("5/hour", store=url)) as server:
+            await asyncio.sleep(0.5)
+            async with aiohttp.ClientSession() as session:
+                assert await Load(server.port).ask(session) == 200
+        assert await redis.command("DBSIZE") == 2
+    assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []
+
+
+async def test_by_a_unix_socket(
+    redis_server: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "redis.sock"
+    async with redis_serving(redis_server, tmp_path, "--unixsocket", str(path)) as redis:
+        async with limited(rate_limit("5/hour", store=f"unix://{path}?db=3")) as server:
+            await asyncio.sleep(0.5)
+            async with aiohttp.ClientSession() as session:
+                assert await Load(server.port).ask(session) == 200
+        assert "db3" in str(await redis.command("INFO", "keyspace"))
+    assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []

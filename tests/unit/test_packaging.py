@@ -178,6 +178,8 @@ def test_it_requires_aiohttp_wrapt_and_yarl_only(metadata: Message) -> None:
         "cli": {"rich", "publicsuffixlist"},
         "negotiation": {"python-mimeparse"},
         "redis": {"redis"},
+        "opentelemetry": {"opentelemetry-api"},
+        "prometheus": {"prometheus-client"},
     }
 
 

@@ -12,6 +12,9 @@ from aiohttp import web
 
 __all__ = ["Outcome", "Seats"]
 
+LOOK_EVERY = 1.0
+"""Seconds between two looks at whether those who wait are still there."""
+
 Outcome = Literal["seat", "left", "closed", "full"]
 """How waiting ended; only `"seat"` must be given back."""
 
@@ -27,7 +30,7 @@ class _Waiting:
 class Seats:
     """The seats of one limit, or of one key of it."""
 
-    __slots__ = ("_closed", "_places", "_queue", "_seats", "free")
+    __slots__ = ("_closed", "_look", "_places", "_queue", "_seats", "free")
 
     def __init__(self, seats: int, places: int) -> None:
         """All seats are free.
@@ -42,6 +45,7 @@ class Seats:
         self._places = places
         self._closed = False
         self._queue: deque[_Waiting] = deque()
+        self._look: asyncio.TimerHandle | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -71,6 +75,8 @@ class Seats:
             return "full"
         waiting = _Waiting(loop.create_future(), request)
         self._queue.append(waiting)
+        if self._look is None:
+            self._look = loop.call_later(LOOK_EVERY, self._look_again, loop)
         try:
             return await waiting.future
         except asyncio.CancelledError:
@@ -97,10 +103,18 @@ class Seats:
     def close(self) -> None:
         """Sends away all who wait, and whoever would have to."""
         self._closed = True
+        if self._look is not None:
+            self._look.cancel()
         while self._queue:
             waiting = self._queue.popleft()
             if not waiting.future.done():
                 waiting.future.set_result("closed")
+
+    def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._look = None
+        self._dismiss_gone()
+        if self._queue:
+            self._look = loop.call_later(LOOK_EVERY, self._look_again, loop)
 
     def _dismiss_gone(self) -> bool:
         """Takes out those whose clients have hung up; whether that has made room.

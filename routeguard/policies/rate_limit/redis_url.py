@@ -3,8 +3,8 @@
 import importlib.util
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, unquote, urlsplit
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from routeguard.configuration import Faults, shown
 
@@ -64,7 +64,7 @@ class RedisPlace:
         from redis.asyncio.sentinel import Sentinel
         from redis.backoff import NoBackoff
 
-        parts = urlsplit(self.url)
+        parts = _split(self.url)
         # Whoever owns the client tries again by itself.
         options: dict[str, Any] = {
             "retry": Retry(NoBackoff(), 0),
@@ -106,6 +106,22 @@ class Connection:
                 await one.aclose()
 
 
+class _Parts(NamedTuple):
+    """A URL in its parts; of the standard library's, brackets in a list of hosts are none."""
+
+    scheme: str
+    netloc: str
+    path: str
+    query: str
+
+
+def _split(url: str) -> _Parts:
+    scheme, _, rest = url.partition("://")
+    place, _, query = rest.partition("?")
+    netloc, _, path = place.partition("/")
+    return _Parts(scheme, netloc, path, query)
+
+
 def read_store(store: object, faults: Faults) -> RedisPlace | None:
     """The place that a store's URL names; `None` for this process, or where a fault was noted."""
     if store is None:
@@ -115,7 +131,7 @@ def read_store(store: object, faults: Faults) -> RedisPlace | None:
         return None
     place = RedisPlace(store)
     try:
-        wrong = _what_is_wrong(urlsplit(store))
+        wrong = _what_is_wrong(_split(store))
     except ValueError as error:
         wrong = f"{error}: {EXAMPLES}"
     if wrong is None and importlib.util.find_spec("redis") is None:
@@ -128,7 +144,7 @@ def read_store(store: object, faults: Faults) -> RedisPlace | None:
     return None
 
 
-def _what_is_wrong(parts: SplitResult) -> str | None:
+def _what_is_wrong(parts: _Parts) -> str | None:
     """What is wrong with a store's URL.
 
     Raises:
@@ -167,7 +183,7 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
-def _hosts(parts: SplitResult, default: int) -> list[tuple[str, int]]:
+def _hosts(parts: _Parts, default: int) -> list[tuple[str, int]]:
     """The hosts and ports that a URL lists, one of them for a server alone.
 
     Raises:
@@ -182,13 +198,13 @@ def _hosts(parts: SplitResult, default: int) -> list[tuple[str, int]]:
     return found
 
 
-def _credentials(parts: SplitResult) -> dict[str, str]:
+def _credentials(parts: _Parts) -> dict[str, str]:
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
     given = {"username": unquote(user), "password": unquote(password)}
     return {name: value for name, value in given.items() if value}
 
 
-def _service(parts: SplitResult) -> tuple[str, int]:
+def _service(parts: _Parts) -> tuple[str, int]:
     """The service that sentinels watch over, and the number of the database.
 
     Raises:

@@ -137,8 +137,7 @@ class ShieldedWork(Service):
             _bring_out(job.context)
         if request.transport is None:
             job.tell("left", seconds=loop.time() - job.started)
-            # aiohttp throws the answer away, and the log has the failure now: raised, it would be
-            # logged a second time.
+            # aiohttp throws the answer away. What the log has already, it would have a second time.
             if _report(job, task):
                 return web.Response(status=500)
         response, error = task.result()
@@ -291,25 +290,28 @@ def _report(job: _Job, task: "asyncio.Task[Outcome]") -> bool:
     """Logs work that ended with nobody left to tell.
 
     Returns:
-        Whether it has failed.
+        Whether nothing more is to be said of it.
     """
     if task.cancelled():
         return False
     _, error = task.result()
+    if error is None:
+        return False
     if isinstance(error, DetachedError):
         logger.info("shielded %s ended where it wanted to send: %s", job, error)
     elif isinstance(error, ConnectionError) and is_own_connection(job.request, error):
         logger.info("shielded %s ended, since its client has left: %s", job, error)
     elif isinstance(error, SystemExit | KeyboardInterrupt):
         raise error  # which ends the event loop, as it would without a shield
-    elif error is not None and (refusal := refusal_of_body(job.request)) is not None:
+    elif (refusal := refusal_of_body(job.request)) is not None:
         logger.info("shielded %s ended without its body: %s", job, refusal.text)
-    elif isinstance(error, HandlerTimeout) and error.bound == "limit":
+        return False  # what has bounded the body says why
+    elif isinstance(error, web.HTTPException) and error.status < 500:
+        return False
+    else:
+        if isinstance(error, HandlerTimeout) and error.bound == "limit":
+            job.tell("given up", error, seconds=error.seconds, bound=error.bound)
+        else:
+            job.tell("failed", error)
         logger.error("shielded %s failed with nobody left to tell", job, exc_info=error)
-        job.tell("given up", error, seconds=error.seconds, bound=error.bound)
-        return True
-    elif error is not None and not (isinstance(error, web.HTTPException) and error.status < 500):
-        job.tell("failed", error)
-        logger.error("shielded %s failed with nobody left to tell", job, exc_info=error)
-        return True
-    return False
+    return True

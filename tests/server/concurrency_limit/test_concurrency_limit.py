@@ -10,6 +10,7 @@ from aiohttp import web
 
 import routeguard
 from routeguard import (
+    Event,
     HandlerTimeout,
     Overloaded,
     Policy,
@@ -170,6 +171,24 @@ async def test_no_seat_is_given_to_who_has_gone(work: Work, cancels: bool) -> No
         await work.let_go("all")
         assert (await stays.answer()).body == b"4"
     assert work.finished == ["1", "4"]
+
+
+async def test_whoever_hangs_up_leaves_although_no_seat_becomes_free(work: Work) -> None:
+    events: list[Event] = []
+    app = web.Application()
+    app.router.add_post("/work", work.handle)
+    routeguard.setup(app, concurrency_limit(1, waiting=5), observers=[events.append])
+    async with serving(app, handler_cancellation=False) as server:
+        await posting(server, "1")
+        await work.are_inside("1")
+        gone = [await posting(server, name) for name in ("2", "3")]
+        await asyncio.sleep(0.05)
+        for client in gone:
+            client.hang_up()
+        await until(lambda: [one.action for one in events] == ["left", "left"])
+        assert work.inside == ["1"]
+        await work.let_go("all")
+    assert work.finished == ["1"]
 
 
 @pytest.mark.parametrize("cancels", [True, False])

@@ -16,7 +16,8 @@ from pytest_aiohttp import AiohttpClient
 
 import routeguard
 from examples import limit, quickstart, sessions, sse, subapps, tenants, views
-from routeguard import ConfigError
+from routeguard import ConfigError, shield, timeout
+from tests.support.serving import until
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = sorted(path.stem for path in (ROOT / "examples").glob("[!_]*.py"))
@@ -88,6 +89,41 @@ async def test_limit_turns_away_who_comes_too_many(aiohttp_client: AiohttpClient
     exports = sorted(await asyncio.gather(*(ask("/exports/a") for _ in range(3))))
     assert exports == [(200, None), (503, "30"), (503, "30")]
     assert await ask("/thumbnails/a") == (200, None)  # the seats are free again
+
+
+async def test_limit_keeps_a_seat_until_shielded_work_has_ended(
+    aiohttp_client: AiohttpClient,
+) -> None:
+    running = most = 0
+    go_on = asyncio.Event()
+
+    @limit.limit(2)
+    @shield
+    @timeout(0.1)
+    async def write(request: web.Request) -> web.Response:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await go_on.wait()
+        running -= 1
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", write)
+    routeguard.setup(app)
+    client = await aiohttp_client(app)
+
+    async def ask() -> int:
+        async with client.post("/") as response:
+            return response.status
+
+    # The first two have their 504, and their work goes on.
+    for statuses in ([504, 504], [503, 503], [503, 503]):
+        assert list(await asyncio.gather(ask(), ask())) == statuses
+    assert (running, most) == (2, 2)
+    go_on.set()
+    await until(lambda: routeguard.shielded_count(app) == 0)
+    assert await ask() == 200  # the seats are free again
 
 
 async def test_limit_as_a_fallback() -> None:

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import aiohttp_catcher  # type: ignore[import-untyped]
 import aiohttp_cors
 import aiohttp_middlewares
+import aiohttp_remotes
+import aiohttplimiter
 import aiojobs
 import aiojobs.aiohttp
 import pytest
@@ -17,8 +20,19 @@ from aiohttp_middlewares import annotations, constants, cors, error, https, shie
 from tests.server.migration.pages import Shown, answered, printed, shown_in
 
 PAGES = Path(__file__).resolve().parents[3] / "docs" / "migration"
-PEERS = ("aiohttp-middlewares", "aiohttp-cors", "aiojobs")
-EVERYTHING = [(peer, shown) for peer in PEERS for shown in shown_in(PAGES / f"from-{peer}.md")]
+SHOWN = {
+    "aiohttp-middlewares": "aiohttp-middlewares",
+    "aiohttp-cors": "aiohttp-cors",
+    "aiojobs": "aiojobs",
+    "aiohttp-remotes": "aiohttp-remotes",
+    "aiohttp-catcher": "aiohttp-catcher",
+    "code-of-your-own": "by hand",
+}
+"""Each page with exchanges, and what it calls the other side."""
+
+EVERYTHING = [
+    (peer, shown) for page, peer in SHOWN.items() for shown in shown_in(PAGES / f"from-{page}.md")
+]
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::aiohttp.web.NotAppKeyWarning"),
@@ -97,14 +111,41 @@ def _of_aiojobs() -> Iterator[str]:
         yield from (name for name in vars(kind) if not name.startswith("_"))
 
 
+def _of_aiohttp_remotes() -> Iterator[str]:
+    yield from _parameters(aiohttp_remotes, list(aiohttp_remotes.__all__))
+
+
+def _of_aiohttp_catcher() -> Iterator[str]:
+    yield from _parameters(aiohttp_catcher, list(aiohttp_catcher.__all__))
+    for kind in (aiohttp_catcher.Catcher, aiohttp_catcher.Scenario):
+        for name, method in vars(kind).items():
+            if not name.startswith("_") and inspect.isfunction(method):
+                yield name
+                yield from _signature(method)
+
+
+def _of_rate_limiters() -> Iterator[str]:
+    for kind in (
+        aiohttplimiter.Limiter,
+        aiohttplimiter.RedisLimiter,
+        aiohttplimiter.MemcachedLimiter,
+    ):
+        yield kind.__name__
+        yield from _signature(kind)
+        yield from _signature(kind.limit)
+    yield from ("Allow", "RateLimitExceeded", "default_keyfunc")
+
+
 @pytest.mark.parametrize(
     ("peer", "names"),
     [
         ("aiohttp-middlewares", set(_of_aiohttp_middlewares())),
         ("aiohttp-cors", set(_of_aiohttp_cors())),
         ("aiojobs", set(_of_aiojobs())),
+        ("aiohttp-remotes", set(_of_aiohttp_remotes())),
+        ("aiohttp-catcher", set(_of_aiohttp_catcher())),
+        ("rate-limiters", set(_of_rate_limiters()) - {"options"}),
     ],
-    ids=PEERS,
 )
 def test_the_tables_leave_nothing_of_the_other_library_out(peer: str, names: set[str]) -> None:
     tables = _tables(peer)

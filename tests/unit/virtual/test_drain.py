@@ -284,6 +284,40 @@ def test_work_that_begins_too_late_is_given_up_within_the_same_bound() -> None:
     assert (database.written, database.refused) == (["finally"], [])
 
 
+def test_work_that_begins_after_the_drain_is_given_up_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """aiohttp still waits for its client, which waits outside the shield."""
+    database = Database()
+
+    async def main(loop: VirtualLoop) -> float:
+        async def handler(request: web.Request) -> web.Response:
+            try:
+                await asyncio.sleep(1000)
+            finally:
+                database.write("finally")
+            return web.Response()
+
+        app = web.Application()
+        app.router.add_get("/", handler)
+        setup(app, Slow(5), shield, drain=2)
+        context(app, database)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=60)
+        await runner.setup()
+        assert runner.server is not None
+        Wire(runner.server).get("/")
+        await asyncio.sleep(1)
+        start = loop.time()
+        await runner.cleanup()
+        return loop.time() - start
+
+    assert run_virtually(main) == pytest.approx(4, abs=0.1)
+    assert (database.written, database.refused) == (["finally"], [])
+    assert [record.getMessage() for record in caplog.records] == [
+        "shielded GET / given up at shutdown after 0.0 s"
+    ]
+
+
 def test_a_start_that_fails_is_cleaned_up_at_once() -> None:
     async def fail(app: web.Application) -> None:
         raise RuntimeError("no database")
