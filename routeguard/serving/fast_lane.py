@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import web
 from multidict import istr
 
-from routeguard.authorities import TARGET_SETS_SCHEME
 from routeguard.http import VARY
+from routeguard.network.authorities import TARGET_SETS_SCHEME
 from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN
 from routeguard.policies.cors.serving import BoundCors
 from routeguard.policies.errors.serving import BoundErrors

@@ -8,7 +8,7 @@ from typing import Any
 from yarl import URL
 
 from routeguard.asking import Seen
-from routeguard.forwarded import QUOTED, TOKEN
+from routeguard.network.forwarded import QUOTED, TOKEN
 from routeguard.routes.dry_run import Asked
 
 __all__ = ["StandIn"]
