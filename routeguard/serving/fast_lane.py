@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import web
 from multidict import istr
 
-from routeguard.authorities import TARGET_SETS_SCHEME
 from routeguard.http import VARY
 from routeguard.internals.bodies import refusal_of_lost
+from routeguard.network.authorities import TARGET_SETS_SCHEME
 from routeguard.policies.body.serving import BoundBody
 from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN
 from routeguard.policies.cors.serving import BoundCors
