@@ -7,7 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from routeguard import addresses, forwarded, origins, peers
+from routeguard.network import addresses, forwarded, peers
+from routeguard.origins import patterns as origins
 from routeguard.policies.errors import problem
 from routeguard.policies.headers.policy import headers
 from routeguard.policies.order import ORDER, OWN_KINDS, OWN_KINDS_INNERMOST
