@@ -140,7 +140,9 @@ def is_own_connection(request: web.BaseRequest, error: BaseException) -> bool:
     writer, protocol = request.writer, request.protocol
     step = error.__traceback__
     while step is not None:
-        if step.tb_frame.f_locals.get("self") in (writer, protocol):
+        found = step.tb_frame.f_locals.get("self")
+        # A file is sent past the writer, where the loop can do that.
+        if found in (writer, protocol) or isinstance(found, web.FileResponse):
             return True
         step = step.tb_next
     return False

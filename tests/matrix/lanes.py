@@ -70,13 +70,11 @@ class Lane:
 
 def test_files(*paths: str) -> list[str]:
     """The files with tests that paths name, or that are below them."""
-    return [
-        str(found.relative_to(ROOT))
-        for path in paths
-        for found in (
-            [ROOT / path] if path.endswith(".py") else sorted((ROOT / path).rglob("test_*.py"))
-        )
-    ]
+    found: list[Path] = []
+    for path in paths:
+        place = ROOT / path
+        found += [place] if place.suffix else sorted(place.rglob("test_*.py"))
+    return [str(file.relative_to(ROOT)) for file in found]
 
 
 test_files.__test__ = False  # type: ignore[attr-defined]  # pytest is not to take it for a test
