@@ -101,10 +101,6 @@ class _WatchedRoute(SystemRoute):
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         return await _refuse(request)
 
-    # Tools name requests after their handler.
-    _handle.__module__ = SystemRoute._handle.__module__
-    _handle.__qualname__ = SystemRoute._handle.__qualname__
-
 
 class _UnwatchedRoute(web.AbstractRoute):
     """The same, where only the dispatcher sees it."""
@@ -123,3 +119,9 @@ class _UnwatchedRoute(web.AbstractRoute):
 async def _refuse(request: web.Request) -> web.StreamResponse:
     # An exception that was raised before is not sent again.
     raise request.match_info.http_exception or web.HTTPNotFound()
+
+
+# Tools name requests after their handler: the first preflight of a path and the next ones alike.
+for _handler in (_refuse, _WatchedRoute._handle):
+    _handler.__module__ = SystemRoute._handle.__module__
+    _handler.__qualname__ = SystemRoute._handle.__qualname__
