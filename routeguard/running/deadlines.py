@@ -75,7 +75,7 @@ class Clock:
     time is up, its response begins before its work ends, or somebody asks how much is left.
     """
 
-    __slots__ = ("_bounds", "bound", "loop", "now", "queue", "seconds", "timer", "unusual")
+    __slots__ = ("_bounds", "bound", "loop", "materialised", "now", "queue", "seconds", "timer")
 
     def __init__(self, bound: Bound, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
         self.bound: Bound = bound
@@ -85,7 +85,7 @@ class Clock:
         self.queue: dict[Deadline | int, Entry] = {}
         """When the time is up; under a key also what its deadline is made of."""
         self.timer: asyncio.TimerHandle | None = None
-        self.unusual: dict[int, Deadline] = {}
+        self.materialised: dict[int, Deadline] = {}
         """The deadlines that were made for keys."""
         self._bounds: Bounds = NO_BOUNDS if seconds == math.inf else Bounds(start=self)
 
@@ -103,17 +103,17 @@ class Clock:
     def leave(self, key: int) -> "Deadline | None":
         """Takes a key out for good; the deadline that was made for it, undone, if one was."""
         self.discard(key)
-        deadline = self.unusual.pop(key, None)
+        deadline = self.materialised.pop(key, None)
         if deadline is not None:
             deadline.undo()
         return deadline
 
     def deadline_of(self, key: int) -> "Deadline | None":
         """The deadline of a key, made if there was none; `None` once it has left."""
-        deadline = self.unusual.get(key)
+        deadline = self.materialised.get(key)
         if deadline is None and (entry := self.queue.get(key)) is not None:
             _, task, request, _ = entry
-            deadline = self.unusual[key] = Deadline(self._bounds, task, key, request)
+            deadline = self.materialised[key] = Deadline(self._bounds, task, key, request)
         return deadline
 
     def add(self, deadline: "Deadline") -> None:
@@ -125,7 +125,7 @@ class Clock:
 
     def response_started(self, key: int, response: web.StreamResponse) -> None:
         """The bound on the start has been kept, by what stands in the queue under a key."""
-        deadline = self.unusual.get(key)
+        deadline = self.materialised.get(key)
         if deadline is None:
             self.discard(key)
         else:

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from routeguard.bounded import Bounded
+from routeguard.bounded import LONGEST_KEY, Bounded
 from routeguard.routes.dry_run import is_routed
+from routeguard.routes.extents import leads_anywhere
 from routeguard.routes.scope import Mount
 from routeguard.running.application import Reached
 from routeguard.serving.plan import PlanBook
@@ -17,7 +18,6 @@ from routeguard.serving.unrouted_preflights import UnroutedPreflights
 __all__ = ["Targets"]
 
 KEPT_TARGETS = 2048
-LONGEST_KEY = 512
 
 STOCK_RESOURCES = (
     web.PlainResource,
@@ -96,7 +96,7 @@ def _nothing() -> None:
 
 def _goes_by_more_than_path(app: web.Application) -> bool:
     """Whether resources exist that may ask more of a request than its method and path."""
-    if type(app.router) is not web.UrlDispatcher:
+    if leads_anywhere(app.router):
         return True
     for resource in app.router.resources():
         info = resource.get_info()
