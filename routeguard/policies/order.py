@@ -22,11 +22,11 @@ __all__ = ["ORDER", "InnermostOwnKinds", "OwnKinds", "order_of"]
 
 
 class OwnKinds(Policy):
-    """Where an application's own kinds nest."""
+    """Stands in `ORDER` for the kinds that an application has of its own."""
 
 
 class InnermostOwnKinds(Policy):
-    """Where those of its kinds nest that stand right around the handler's work."""
+    """Stands in `ORDER` for those of them that are `innermost`: right around the work."""
 
 
 ORDER: tuple[type[Policy], ...] = (

@@ -1,4 +1,4 @@
-"""The answer to what leaves the dispatcher as an exception and would not reach the client so."""
+"""The answer to an exception that no policy has answered and aiohttp would not answer well."""
 
 import logging
 

@@ -88,8 +88,8 @@ class FastLane:
     async def enter(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Serves a request: what `plan.enter` is.
 
-        Most handlers return a response before anything else happens. For these no more is kept
-        than an entry in the queue of a clock.
+        Most handlers return a response before anything else happens. For their requests an entry
+        in the queue of a clock is all that is kept.
         """
         asked = request.headers
         match_info = request.match_info

@@ -227,7 +227,7 @@ def _links(bindings: Sequence[Binding]) -> list[Link]:
 
 
 def _way_in(run: Run, marks: tuple[StateMark, ...], owner: object) -> Enter:
-    """What stands in for the handler: the chain, with what leaves it made fit to be sent."""
+    """What is called in place of the handler: the chain, and the last answer to its errors."""
 
     async def enter(request: web.Request, handler: Handler) -> web.StreamResponse:
         state = keep_state(request, State(handler, marks, owner))

@@ -29,7 +29,7 @@ STOCK_RESOURCES = (
 
 
 class Targets:
-    """Tells what requests with other methods would reach; keeps what clients ask again."""
+    """Finds what requests with other methods would reach, and keeps what was found."""
 
     __slots__ = ("_by_host", "_is_watched", "_kept", "_plans", "_unrouted")
 
@@ -91,7 +91,7 @@ async def _resolve(router: web.UrlDispatcher, request: web.Request) -> web.UrlMa
 
 
 def _nothing() -> None:
-    """What is remembered already."""
+    """Does nothing: the preflight is remembered already."""
 
 
 def _goes_by_more_than_path(app: web.Application) -> bool:

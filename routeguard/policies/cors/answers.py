@@ -1,4 +1,4 @@
-"""The answers to preflights: the target's policy decides; what is granted again is kept."""
+"""The answers to preflights: the target's policy decides, and what it granted is kept."""
 
 from typing import TYPE_CHECKING
 
