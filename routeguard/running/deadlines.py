@@ -192,8 +192,6 @@ class Deadline:
     # Defaults stand in the class: few of these are ever changed.
     response: web.StreamResponse | None = None
     """The response that has been begun, if one has."""
-    refusal_logged: bool = False
-    """Whether the log has a word already on the origin that the response is refused to."""
     timed_out: bool = False
     """Whether a `CancelledError` that ended the work is ours to turn into a timeout."""
     _passed: Clock | None = None
