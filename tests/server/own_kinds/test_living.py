@@ -158,6 +158,26 @@ async def test_it_ends_after_shielded_work_and_before_the_cleanup() -> None:
     ]
 
 
+async def test_in_applications_within_applications_each_lives_once() -> None:
+    async def closes(app: web.Application) -> None:
+        app[LOG].append("cleaned up")
+
+    log: list[str] = []
+    inner, app = metering(metered("inner")), metering(metered_work("outer"), metered("all"))
+    inner[LOG] = app[LOG] = log
+    inner.on_cleanup.append(closes)
+    app.add_subapp("/inner", inner)
+    await serve(app, "/inner/x", "/x")
+    assert sorted(log[:3]) == [
+        "all bound to fallback",
+        "inner bound to fallback of /inner",
+        "outer bound to fallback",
+    ]
+    for name, count in (("inner", 1), ("outer", 2), ("all", 1)):
+        assert log.count(f"{name} starts") == log.count(f"{name} stops at {count}") == 1
+    assert log[-1] == "cleaned up"
+
+
 async def streams(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse()
     await response.prepare(request)
