@@ -1,6 +1,7 @@
 """Kinds of a user's own have state that is made at start-up and ends at cleanup."""
 
 import asyncio
+import json
 import pathlib
 from collections.abc import AsyncIterator
 
@@ -24,10 +25,12 @@ from routeguard import (
     shield,
     timeout,
 )
+from routeguard.cli.main import main
 from routeguard.routes.rules import Rule
 from routeguard.serving import fast_lane
 from tests.server.own_kinds.metering import (
     LOG,
+    make_app,
     metered,
     metered_work,
     misbound,
@@ -347,6 +350,34 @@ async def test_what_cannot_be_meant_is_refused_at_start_up(policy: Policy, fault
     with pytest.raises(ConfigError, match=fault):
         await runner.setup()
     await runner.cleanup()
+
+
+def told(capsys: pytest.CaptureFixture[str], command: str, *options: str) -> str:
+    main([command, f"{make_app.__module__}:make_app", *options])
+    return capsys.readouterr().out
+
+
+def test_commands_know_it(capsys: pytest.CaptureFixture[str]) -> None:
+    routes = json.loads(told(capsys, "routes", "--only", "metered", "--json"))
+    assert routes["kinds"] == ["metered"]
+    assert routes["applications"][0]["fallbacks"] == {"metered": ["metered(name='all')"]}
+    applies = {one["path"]: one["policies"]["metered"]["applies"] for one in routes["routes"]}
+    assert applies == {
+        "/decorated": ["metered(name='own')"],
+        "/ruled": ["metered(name='')"],
+        "/exempt": [],
+        "/other": ["metered(name='all')"],
+    }
+    explained = told(capsys, "explain", "GET", "/ruled")
+    assert "metered(name='')  (rule 1 \"/ruled\")" in explained
+    assert "/ruled counts for nobody" in explained
+    found = json.loads(told(capsys, "check", "--json"))
+    codes = [one["code"] for one in found["findings"]]
+    assert "METER1" in codes
+    ignored = json.loads(told(capsys, "check", "--json", "--ignore", "meter1"))
+    assert [one["code"] for one in ignored["findings"]] == [
+        code for code in codes if code != "METER1"
+    ]
 
 
 def test_no_command_starts_anything() -> None:
