@@ -14,6 +14,7 @@ from routeguard.finding import Finding
 from routeguard.http import is_websocket_handshake
 from routeguard.origins.findings import TRUST_CODES, plain_http, public_suffixes
 from routeguard.origins.patterns import OriginSet, is_of_host, read_origin, serialised
+from routeguard.paths import IDEMPOTENT_METHODS
 from routeguard.policy import Bound, Place, Policy
 from routeguard.quoting import quoted
 from routeguard.running.events import Action
@@ -24,7 +25,7 @@ __all__ = ["CrossOriginRefused", "csrf"]
 
 logger: logging.Logger = logging.getLogger("routeguard.csrf")
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+SAFE_METHODS = frozenset(IDEMPOTENT_METHODS)
 SAME_SITE = frozenset({"same-origin", "none"})
 
 

@@ -79,7 +79,7 @@ class cors(Policy):
             `timedelta`; their own default, about 5 seconds, where it is not given.
 
     Raises:
-        ConfigError: anything that cannot be meant, all faults at once: an origin with a path,
+        ConfigError: an invalid value, with all faults at once: an origin with a path,
             trailing slash, default port or non-ASCII host; no origin at all; credentials
             together with `"*"` or `"null"`; names that are no header or method.
     """
@@ -148,7 +148,7 @@ class cors(Policy):
         put(self, "_arity", arity)
 
     def explain(self, asked: Asked) -> Iterable[tuple[str, str]]:
-        """What becomes of the origin, and of a preflight for the method."""
+        """Whether the origin is allowed, and how a preflight for the method is answered."""
         return telling.rows(self, asked)
 
     def findings(self, stated: Stated) -> Iterable[Finding]:
@@ -182,12 +182,12 @@ class cors(Policy):
 
     @property
     def asks_nobody(self) -> bool:
-        """Whether an origin is allowed or not once and for all, with no predicate to be asked."""
+        """Whether the answer for an origin never changes, since there is no predicate to ask."""
         return isinstance(self.origins, tuple)
 
     @property
     def plain_origins(self) -> frozenset[str]:
-        """The exact origins, where naming them and `Vary` is all that is to be written."""
+        """The exact origins, where only `Vary` and the origin are to be written; else none."""
         return frozenset() if self._common else self.known
 
     def bind(self, place: Place) -> BoundCors:

@@ -48,7 +48,7 @@ def _meaning(value: str, expected: str) -> str | None:
     scheme = read_scheme(value)
     if read_scheme(expected) is None:
         return "http" if value else None  # such as X-Forwarded-Ssl: off
-    # Of what is no scheme at all, nothing is believed.
+    # A value that is no scheme says nothing.
     return scheme if scheme == "http" or expected == "https" else None
 
 

@@ -13,6 +13,7 @@ from yarl import URL
 from routeguard.asking import Asked, Stated
 from routeguard.configuration import Faults, read_seconds, shown
 from routeguard.finding import Finding
+from routeguard.http import TOKEN
 from routeguard.internals.request import change_request
 from routeguard.network.addresses import Node
 from routeguard.network.authorities import Authority, connection_scheme
@@ -26,7 +27,6 @@ from routeguard.running.proxies import asked_authority
 __all__ = ["https"]
 
 DEFAULT_HEADERS = {"X-Forwarded-Proto": "https"}
-FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 HSTS = re.compile(
     r'max-age=(\d+|"\d+")([ \t]*;[ \t]*(includeSubDomains|preload))*[ \t]*;?',
     re.IGNORECASE | re.ASCII,
@@ -183,7 +183,7 @@ def _read_headers(headers: Mapping[str, str], faults: Faults) -> tuple[tuple[str
         faults.add("match_headers is empty, so that nothing is read: leave it out")
     read = []
     for name, value in headers.items():
-        if not isinstance(name, str) or not FIELD_NAME.fullmatch(name):
+        if not isinstance(name, str) or not TOKEN.fullmatch(name):
             faults.add(f"match_headers: {shown(name)} is no header name")
         elif not isinstance(value, str) or not value.strip() or "," in value:
             faults.add(f"match_headers: {shown(value)} is no value of {name}: write 'https'")

@@ -8,7 +8,7 @@ from aiohttp import web
 from multidict import istr
 
 from routeguard.asking import Asked, Stated
-from routeguard.bounded import Bounded
+from routeguard.bounded import LONGEST_KEY, Bounded
 from routeguard.configuration import Faults, shown
 from routeguard.finding import Finding
 from routeguard.network.addresses import Node
@@ -28,7 +28,6 @@ FORWARDED = istr("Forwarded")
 
 NO_LINES: tuple[str, ...] = ()
 KEPT = 1000
-LONGEST_KEPT = 512
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -162,7 +161,7 @@ class proxied(Policy):
                 host=self.host,
                 scheme=scheme,
             )
-            if sum(len(line) for lines in written for line in lines) <= LONGEST_KEPT:
+            if sum(len(line) for lines in written for line in lines) <= LONGEST_KEY:
                 self._known.put(key, known)
         return known
 

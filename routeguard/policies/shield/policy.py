@@ -29,7 +29,8 @@ class Shield(Policy):
     ends the waiting, not the work; what the work sends after that never reaches the connection.
     A body that had fully arrived can still be read. Work that fails with nobody left to tell is
     logged on `routeguard.shield`. A WebSocket handshake is shielded only by a decorator of its
-    own, never by a rule or fallback. How many run at once is not limited.
+    own, never by a rule or fallback. How many run at once is not limited; `concurrency_limit`
+    limits it.
 
     Args:
         methods: shield only requests with these methods, in any case. Default: all.
@@ -37,7 +38,7 @@ class Shield(Policy):
             start; a client that still waits gets `HandlerTimeout`. Default: no limit.
 
     Raises:
-        ConfigError: a method that is none, or a limit that is no time.
+        ConfigError: `methods` names something that is no HTTP method, or `limit` is no time.
     """
 
     finding_codes: ClassVar[Mapping[str, str]] = {"RG301": "a shield on routes that only read"}

@@ -55,7 +55,7 @@ class BoundTimeout(Bound):
                 finally:
                     state.clock = None
                     queue.pop(key, None)  # a response that has begun has left already
-                    if clock.unusual:
+                    if clock.materialised:
                         deadline = clock.leave(key)
                     elif not queue:
                         clock.disarm()
