@@ -160,7 +160,7 @@ class Explanation:
 
     @property
     def told(self) -> tuple[Row, ...]:
-        """All rows below the route. Each kind that is stated has one; then come the rest, and `rows`."""
+        """All rows below the route: one for each kind that is stated, the other kinds, `rows`."""
         stated = [(one.kind, str(one)) for one in self.kinds if one.considered]
         others = ", ".join(one.kind for one in self.kinds if not one.considered)
         return (*stated, *([("none", others)] if others else []), *self.rows)

@@ -129,6 +129,7 @@ async def test_it_is_answered_as_what_it_was(
 
 @pytest.mark.parametrize("cancellation", [False, True], ids=["", "handler_cancellation"])
 @pytest.mark.parametrize("policies", [(), (errors(),), (shield,)], ids=str)
+# Of what is too large by its length, the handler does not run.
 @pytest.mark.parametrize("what", [what for what in SENT if what != "too large by its length"])
 async def test_after_the_response_has_started(
     what: str,
