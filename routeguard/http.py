@@ -5,7 +5,7 @@ from typing import TypeGuard
 from aiohttp import web
 from multidict import CIMultiDict, istr
 
-__all__ = ["REQUEST_METHOD", "VARY", "is_http_exception", "vary_by"]
+__all__ = ["REQUEST_METHOD", "VARY", "is_http_exception", "is_websocket_handshake", "vary_by"]
 
 REQUEST_METHOD = istr("Access-Control-Request-Method")
 """The header by which a preflight says what it asks about (Fetch, CORS-preflight request)."""
@@ -31,3 +31,10 @@ def is_http_exception(error: BaseException) -> TypeGuard[web.HTTPException]:
     To ask `isinstance`, of a class with an abstract base, takes several times as long.
     """
     return web.HTTPException in type(error).__mro__
+
+
+def is_websocket_handshake(request: web.BaseRequest) -> bool:
+    """Whether a request asks to become a WebSocket (RFC 6455, section 4.1)."""
+    if request.method != "GET":
+        return False
+    return request.headers.get("Upgrade", "").strip().lower() == "websocket"

@@ -2,6 +2,7 @@
 
 from aiohttp import StreamReader, web
 
+from routeguard.internals.body_state import lost
 from routeguard.internals.reader import GuardedReader, is_awaited
 from routeguard.internals.request import (
     UnguardedError,
@@ -17,10 +18,12 @@ __all__ = [
     "abandon_body",
     "guard_body",
     "is_waiting_for_body",
+    "is_whole",
     "keep_body",
     "limit_body",
     "lose_body",
     "refusal_of_body",
+    "refusal_of_lost",
 ]
 
 
@@ -79,6 +82,29 @@ def lose_body(request: web.BaseRequest) -> None:
         body.lose()
 
 
+def is_whole(request: web.Request, max_size: int | None) -> bool:
+    """Whether a body has arrived in full and is small enough: nothing can go wrong with it then.
+
+    Nothing but that its client leaves, after which aiohttp hands out no byte of it. aiohttp is told
+    to let it by.
+
+    Args:
+        request: the request.
+        max_size: bytes, unpacked; `None` where the application's limit stays.
+    """
+    body = request.content
+    if type(body) is not StreamReader or not body.is_eof() or body.exception() is not None:
+        return False
+    if is_form_with_files(request):
+        return False  # whose files are to be closed
+    if max_size is None:
+        return True
+    if body.total_bytes > max_size:
+        return False
+    set_client_max_size(request, max_size)
+    return True
+
+
 def limit_body(
     request: web.Request,
     *,
@@ -120,6 +146,33 @@ def refusal_of_body(request: web.BaseRequest) -> web.HTTPException | None:
     """
     body = request.content
     return body.state.refusal() if isinstance(body, GuardedReader) else None
+
+
+def refusal_of_lost(request: web.BaseRequest, error: Exception) -> web.HTTPException | None:
+    """What answers a request whose client left before a whole body was read.
+
+    Args:
+        request: the request.
+        error: what its handler raised.
+
+    Returns:
+        The refusal; `None` where the error has nothing to do with it.
+    """
+    failure = request.content.exception()
+    if not isinstance(failure, OSError) or failure not in _all_of(error):
+        return None
+    answer = lost(failure).answer
+    return None if answer is None else answer()
+
+
+def _all_of(error: BaseException) -> list[BaseException]:
+    """An error and all that led to it."""
+    found = [error]
+    for one in found:
+        inner = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+        before = (one.__cause__, one.__context__, *inner)
+        found += [each for each in before if each is not None and each not in found]
+    return found
 
 
 def is_waiting_for_body(request: web.BaseRequest) -> bool:

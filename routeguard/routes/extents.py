@@ -21,6 +21,7 @@ __all__ = [
     "covers",
     "extent_of",
     "is_routed_to",
+    "leads_anywhere",
     "overlap",
     "typical_paths",
 ]
@@ -72,6 +73,11 @@ def beginning_of(resource: web.AbstractResource) -> str | None:
     if type(resource) is web.DynamicResource or type(resource) is web.StaticResource:
         return URL.build(path=resource.canonical.partition("{")[0], encoded=True).path
     return None
+
+
+def leads_anywhere(router: web.UrlDispatcher) -> bool:
+    """Whether a router of an application's own class may lead any path to any route."""
+    return type(router).resolve is not web.UrlDispatcher.resolve
 
 
 def extent_of(match_info: web.UrlMappingMatchInfo, scope: Scope) -> Extent:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from routeguard.paths import is_plain, relative_path
-from routeguard.routes.extents import beginning_of
+from routeguard.routes.extents import beginning_of, leads_anywhere
 from routeguard.routes.rules import Inside
 from routeguard.routes.scope import scopes_of
 
@@ -58,6 +58,8 @@ def splits_of(match_info: web.UrlMappingMatchInfo) -> Splits | None:
     Returns:
         `None` where it cannot be told what the route serves.
     """
+    if leads_anywhere(match_info.apps[0].router):
+        return None
     resource = match_info.route.resource
     beginning = None if resource is None else beginning_of(resource)
     if resource is None or beginning is None:

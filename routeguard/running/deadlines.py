@@ -16,10 +16,10 @@ from typing import Literal, TypeAlias
 
 from aiohttp import web
 
-from routeguard.body_timeout import BodyTimeout
 from routeguard.internals.bodies import is_waiting_for_body
 from routeguard.internals.connection import forget_cancelled_drain
 from routeguard.internals.request import close_after_answer
+from routeguard.refusals import BodyTimeout
 
 __all__ = ["NO_BOUNDS", "Bound", "Bounds", "Clock", "Deadline", "HandlerTimeout", "clock_of"]
 

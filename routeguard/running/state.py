@@ -130,7 +130,7 @@ else:  # aiohttp before 3.14 keys requests and responses by AppKey
     RequestKey = getattr(web, "RequestKey", web.AppKey)
     ResponseKey = getattr(web, "ResponseKey", web.AppKey)
 
-AS_RAISED = ResponseKey("headers as raised", CIMultiDict)
+AS_RAISED: "ResponseKey[CIMultiDict[str]]" = ResponseKey("headers as raised", CIMultiDict[str])
 
 MARKED = ResponseKey("marked", web.Request)
 """The request for which all that policies write is on a response."""

@@ -43,6 +43,8 @@ def unfinished(begun: web.StreamResponse | None) -> web.StreamResponse:
     """
     if begun is None or not begun.prepared:
         return Unfinished()
+    if isinstance(begun, web.FileResponse):  # to prepare it again would send the file once more
+        return Unfinished(status=begun.status)
     begun.write_eof = _refuse  # type: ignore[method-assign]
     return begun
 

@@ -4,14 +4,17 @@ from collections.abc import Awaitable
 
 from aiohttp import web
 
+from routeguard.configuration import ConfigError
 from routeguard.internals.expect import answer_expectation, expect_by
 from routeguard.policy import Bound, Handler
+from routeguard.routes.scope import Statement
 from routeguard.routes.statements import stated_in
 from routeguard.running.application import RUNNING, Running
 from routeguard.serving.bindings import Bindings
 from routeguard.serving.plan import PlanBook
 from routeguard.serving.preflight_targets import Targets
 from routeguard.serving.response_hook import ResponseHook
+from routeguard.serving.startup_checks import opaque_middlewares
 from routeguard.serving.unrouted_preflights import UnroutedPreflights
 
 __all__ = ["Dispatcher"]
@@ -41,11 +44,16 @@ class Dispatcher:
         self.begin()
         if self.running.part_of is not None:
             return  # an application around this one handles its requests
+        beside: list[Statement] = []
         for statement in stated_in(self.running.app):
             inner = statement.app.get(RUNNING)
             if inner is not None and inner is not self.running:
                 inner.part_of = self.running
-            self.bindings.target_of(statement)
+            target = self.bindings.target_of(statement)
+            if isinstance(target, Bound) and target.beside_handler() is not None:
+                beside.append(statement)
+        if faults := opaque_middlewares(self.running.app, self.handle, beside):
+            raise ConfigError("routeguard", *faults)
         expect_by(self.expect, self.running.app.router)
         await self.bindings.start()
 

@@ -1,4 +1,4 @@
-"""The fast lane: requests to which only cors, errors, https and a bound on the start apply.
+"""The fast lane: requests to which only cors, errors, https, body and a bound on the start apply.
 
 It does what the chain of these policies does, in one function, since a call costs as much as what
 it does. It is an optimisation: with the environment variable `ROUTEGUARD_FAST_LANE=off` all
@@ -14,8 +14,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import web
 from multidict import istr
 
-from routeguard.authorities import TARGET_SETS_SCHEME
 from routeguard.http import VARY
+from routeguard.internals.bodies import refusal_of_lost
+from routeguard.network.authorities import TARGET_SETS_SCHEME
+from routeguard.policies.body.serving import BoundBody
 from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN
 from routeguard.policies.cors.serving import BoundCors
 from routeguard.policies.errors.serving import BoundErrors
@@ -41,6 +43,7 @@ class FastLane:
     """The fast lane for one plan."""
 
     __slots__ = (
+        "_body",
         "_chain",
         "_clock",
         "_cors",
@@ -61,6 +64,7 @@ class FastLane:
         answering: BoundErrors | None,
         secured: BoundHttps | None,
         timing: BoundTimeout | None,
+        bounding: BoundBody | None,
         chain: Callable[[web.Request, Handler], Awaitable[web.StreamResponse]],
         marks: tuple[StateMark, ...],
         owner: object,
@@ -72,6 +76,7 @@ class FastLane:
         self._errors = answering
         self._https = secured
         self._timeout = timing
+        self._body = bounding
         self._chain = chain
         self._marks = marks
         self._owner = owner
@@ -91,7 +96,8 @@ class FastLane:
         clock = self._clock
         key = id(match_info)  # which all clones of the request share, and no other request has
         queue = clock.queue
-        if key in queue:  # it comes a second time while it is served
+        # It comes a second time while it is served, or while its response is being sent.
+        if key in queue or (clock.unusual and key in clock.unusual):
             return await self._chain(request, handler)
         if (
             self._https is not None
@@ -100,6 +106,13 @@ class FastLane:
                 or (TARGET_SETS_SCHEME and not request.raw_path.startswith("/"))
             )
             and self._https.policy.rescheme(request) is not request
+        ):
+            return await self._chain(request, handler)
+        if (
+            self._body is not None
+            and request.body_exists
+            and match_info.http_exception is None
+            and not self._body.passes(request)
         ):
             return await self._chain(request, handler)
         task = asyncio.current_task(clock.loop)
@@ -167,8 +180,13 @@ class FastLane:
             return False
         return self._cors is None or self._cors.policy.write_known(request, response.headers)
 
-    def state_of(self, request: web.Request) -> State:
-        """The state of a request, made where something needs it: its response begins, or fails."""
+    def state_of(self, request: web.Request, response: web.StreamResponse | None = None) -> State:
+        """The state of a request, made where something needs it: its response begins, or fails.
+
+        Args:
+            request: the request.
+            response: the response that begins, if one does.
+        """
         state = state_of(request)
         if state is None:
             match_info = request.match_info
@@ -176,8 +194,9 @@ class FastLane:
             key = id(match_info)
             if key in self._clock.queue or key in self._clock.unusual:
                 state.clock, state.key = self._clock, key
-            else:
+            elif response is None or isinstance(response, web.Response):
                 state.end()  # nothing but the response is still to come
+            # Else it is a stream, and may be one that an error handler writes.
         return state
 
     def serves(self, request: web.Request) -> bool:
@@ -205,6 +224,16 @@ class FastLane:
                     raise error
                 assert self._timeout is not None
                 error = await expired(request, deadline, begun, error, self._timeout.place)
+            if self._body is not None:
+                try:
+                    refusal = refusal_of_lost(request, error)
+                    if refusal is not None:
+                        state = self.state_of(request)
+                        return await self._body.answer(request, state, error, refusal)
+                except Exception as passed:
+                    error = passed
+                finally:
+                    refusal = None
             if self._errors is not None:
                 try:
                     return await self._errors.answer(request, error)
@@ -215,6 +244,8 @@ class FastLane:
                 return answer
             raise error
         finally:
+            if state is None and request.writer.output_size > 0:
+                state = state_of(request)  # made since, for what the error handler has sent
             if state is not None:
                 state.end()
             del error  # or error, traceback and this frame were a cycle
@@ -244,6 +275,7 @@ def find_lane(
     answering: BoundErrors | None = None
     secured: BoundHttps | None = None
     timing: BoundTimeout | None = None
+    bounding: BoundBody | None = None
     for one in bound:
         match one:
             case BoundCors():
@@ -256,11 +288,13 @@ def find_lane(
                     return None
             case BoundTimeout(bounds=bounds) if bounds.total is bounds.idle is None:
                 clock, timing = bounds.start, one
+            case BoundBody():
+                bounding = one
             case _:
                 return None
     if not IS_OPEN:
         return None
     clock = clock or running.clocks.of("start", math.inf)
     return FastLane(
-        clock, sharing, answering, secured, timing, chain, marks, owner, is_alone=is_alone
+        clock, sharing, answering, secured, timing, bounding, chain, marks, owner, is_alone=is_alone
     )

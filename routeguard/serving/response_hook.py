@@ -25,7 +25,7 @@ class ResponseHook:
                 return
         elif not plan.bound:
             return
-        state = state_of(request) or self._make(request, plan)
+        state = state_of(request) or self._make(request, plan, response)
         if state is None or state.owner is not plans:
             return  # nothing is to be written, or another dispatcher, outside this one, does it
         if state.response is response:
@@ -37,18 +37,22 @@ class ResponseHook:
             if pending is not None:
                 await pending
 
-    def _make(self, request: web.Request, plan: Plan | None) -> State | None:
+    def _make(
+        self, request: web.Request, plan: Plan | None, response: web.StreamResponse
+    ) -> State | None:
         """The state of a request that has none: it is in the fast lane, or no middleware saw it."""
         if plan is not None and plan.lane is not None:
             idle = not plan.marks and not plan.lane.serves(request)
-            return None if idle else plan.lane.state_of(request)
+            if idle and isinstance(response, web.Response):
+                return None
+            return plan.lane.state_of(request, response)
         # A clone's path might lead to another plan than the one that serves the request.
         lane = self.plans.running.clocks.server_of(id(request.match_info))
         if isinstance(lane, FastLane):
             return lane.state_of(request)
         plan = self.plans.find(request.match_info, request.method, request.rel_url)
         if plan.lane is not None:
-            return plan.lane.state_of(request)
+            return plan.lane.state_of(request, response)
         if not plan.marks:
             return None
         state = keep_state(request, State(request.match_info.handler, plan.marks, self.plans))

@@ -1,20 +1,24 @@
 """What is looked for at start-up: decorators that are misused, rules that no route can match."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from yarl import URL
 
+from routeguard.configuration import shown
 from routeguard.paths import resolved_path
 from routeguard.policy import misuse
 from routeguard.routes.dry_run import resolve_now
+from routeguard.routes.extents import leads_anywhere
 from routeguard.routes.hidden import hidden_faults
 from routeguard.routes.names import names_of
 from routeguard.routes.rules import Rule
-from routeguard.routes.scope import Scope
+from routeguard.routes.scope import Scope, Statement
+from routeguard.routes.walk import resources_in
 
-__all__ = ["all_routes", "misused_handlers", "unmatched_rules"]
+__all__ = ["all_routes", "misused_handlers", "opaque_middlewares", "unmatched_rules"]
 
 
 Segments = list[re.Pattern[str]]
@@ -39,9 +43,44 @@ def misused_handlers(app: web.Application) -> list[str]:
     return misplaced + hidden_faults(all_routes(app))
 
 
+def opaque_middlewares(
+    app: web.Application, dispatcher: Middleware, beside: Sequence[Statement]
+) -> list[str]:
+    """For each old-style middleware that others cannot be put inside of, what to write instead.
+
+    aiohttp calls an old-style factory with the handler when the application starts, and what it
+    returns cannot be looked into. A middleware that is to run next to the handler would run
+    outside of it, and so outside the sessions and the authentication that it may need.
+
+    Args:
+        app: an application that was set up.
+        dispatcher: its dispatcher; what stands in front of it is of no concern.
+        beside: the statements of middlewares that are to run next to a handler.
+    """
+    faults: list[str] = []
+    for apps, _, resource in resources_in((app,)):
+        stated = next((one for one in beside if one.app in apps), None)
+        if resource is not None or stated is None:
+            continue
+        for around in apps:
+            listed = list(around.middlewares)
+            if around is app:
+                listed = listed[listed.index(dispatcher) + 1 :]
+            for one in listed:
+                if getattr(one, "__middleware_version__", None) != 1:
+                    name = getattr(one, "__qualname__", None) or shown(one)
+                    faults.append(
+                        f"{stated.policy!r} ({stated.place}) would run outside the application's "
+                        f"middleware {name}, a factory of the old style: write @web.middleware "
+                        f"above {name} and have it take (request, handler), or name it in "
+                        f"setup(..., outside=[...])"
+                    )
+    return list(dict.fromkeys(faults))
+
+
 def unmatched_rules(scope: Scope) -> list[tuple[int, Rule]]:
     """The exact, canonical and prefix rules that no route can match, with their positions."""
-    if not scope.rules.rules:
+    if not scope.rules.rules or leads_anywhere(scope.app.router):
         return []
     routed = Routed(scope)
     return [(i, rule) for i, rule in enumerate(scope.rules.rules) if not routed.can_match(rule)]

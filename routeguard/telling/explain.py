@@ -8,9 +8,9 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from routeguard.addresses import UNIX, read_address
 from routeguard.asking import Asked, Seen
 from routeguard.configuration import ConfigError, shown
+from routeguard.network.addresses import UNIX, read_address
 from routeguard.policy import Policy, kind_name, kind_of
 from routeguard.routes.dry_run import is_routed, resolve_now
 from routeguard.routes.handlers import handler_name
@@ -160,7 +160,7 @@ class Explanation:
 
     @property
     def told(self) -> tuple[Row, ...]:
-        """All rows below the route: one for each kind that is stated, the other kinds, `rows`."""
+        """Every row below the route, `rows` included."""
         stated = [(one.kind, str(one)) for one in self.kinds if one.considered]
         others = ", ".join(one.kind for one in self.kinds if not one.considered)
         return (*stated, *([("none", others)] if others else []), *self.rows)

@@ -8,6 +8,13 @@ from .growth_lines import LINES
 from .results import Results
 
 STATED = ("decorator", "rule", "fallback")
+BY_HAND = {
+    "https": ("X-Forwarded-Proto: https", 1.0),
+    "post": ("shielded POST", 1.0),
+    "error": ("an error answered as JSON", 1.3),
+    "stream": ("a stream", 1.05),
+}
+"""Scenarios of five policies, what is asked there, and the limit of its ratio to by hand."""
 STARTUP_SECONDS = 0.5
 # What a run leaves behind may not depend on its length: a few pages, and no block in a thousand.
 MEMORY_BYTES = 2 * 1024 * 1024
@@ -62,8 +69,22 @@ def verdicts(results: Results) -> Iterator[Verdict]:
             yield Verdict(
                 f"preflight by {name} / five aiohttp-middlewares",
                 preflight[name].ratio(preflight["middlewares"]),
-                0.9,
+                0.21,
             )
+        for name in STATED:
+            yield Verdict(
+                f"preflight by {name} / aiohttp-cors alone",
+                preflight[name].ratio(preflight["aiohttp-cors"]),
+                0.7,
+            )
+    for kind, (what, limit) in BY_HAND.items():
+        if scenario := results.scenarios.get(kind):
+            for name in STATED:
+                yield Verdict(
+                    f"{what} by {name} / written by hand",
+                    scenario[name].ratio(scenario["handwritten"]),
+                    limit,
+                )
     if limiting := results.limiting:
         added = limiting["csrf, rate_limit"].overhead.median - limiting["csrf"].overhead.median
         yield Verdict(

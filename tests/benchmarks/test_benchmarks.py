@@ -115,7 +115,7 @@ def test_a_missed_budget_is_told() -> None:
         return Figure.merge([Sample(50 + overhead, overhead, overhead, overhead)])
 
     overheads = {"handwritten": 10.0, "middlewares": 20.0, "floor": 4.0, "none": 5.0}
-    overheads |= {"decorator": 7.0, "rule": 7.6, "fallback": 7.5}
+    overheads |= {"decorator": 7.0, "rule": 7.6, "fallback": 7.5, "observed": 7.6}
     found = results.Results(scenarios={"get": {k: figure(v) for k, v in overheads.items()}})
 
     missed = [verdict.line for verdict in verdicts(found) if not verdict.met]

@@ -7,7 +7,10 @@ SIGNALS = "a race against the clock; tests/faults sends servers signals under lo
 NOT_RUN: dict[tuple[str, str], str] = {
     ("README.md", "bash examples/run"): "runs until it is stopped; tests/server tests the tour",
     ("README.md", "bash tests/run"): "this very run",
-    ("README.md", "python -m pip install '.[cli,negotiation]'"): "needs the package index",
+    (
+        "README.md",
+        "python -m pip install '/path/to/routeguard[cli,negotiation]'",
+    ): "needs the package index",
     ("README.md", ". .venv/bin/activate"): "the tests have an environment",
     ("README.md", "python -m sphinx -q docs docs/_build/html"): "a step of its own in tests/run",
     ("README.md", "python -m tests.benchmarks"): "takes minutes; tests/benchmarks tests it",

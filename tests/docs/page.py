@@ -195,7 +195,8 @@ class Page:
             self._status = 0
         else:
             self._expect_success()
-            plain = command.line.startswith("python -m routeguard ") and "|" not in command.line
+            ours = command.line.startswith("python -m routeguard ")
+            plain = ours and not re.search("[|>]", command.line)
             printed = self._routeguard(command) if plain else self._bash(command)
             self.said(command, printed)
 

@@ -5,12 +5,12 @@ from collections.abc import Awaitable
 
 from aiohttp import hdrs, web
 
-from routeguard.body_timeout import BodyTimeout
-from routeguard.internals.bodies import limit_body
+from routeguard.internals.bodies import is_whole, limit_body, refusal_of_lost
 from routeguard.internals.reader import GuardedReader
 from routeguard.internals.request import close_after_answer, length_of_body
 from routeguard.policy import Bound, Place
 from routeguard.quoting import quoted
+from routeguard.refusals import BodyTimeout
 from routeguard.running.deadlines import HandlerTimeout
 from routeguard.running.started import can_be_answered
 from routeguard.running.state import Run, State
@@ -41,6 +41,10 @@ class BoundBody(Bound):
         length = length_of_body(request)
         return length is not None and length > self.max_size
 
+    def passes(self, request: web.Request) -> bool:
+        """Whether a body has arrived in full and is small enough, as most do and are."""
+        return is_whole(request, self.max_size)
+
     def link(self, inner: Run) -> Run:
         """The chain's link: what is inside, with a body that is bounded."""
         max_size, idle, total = self.max_size, self.idle, self.total
@@ -48,8 +52,22 @@ class BoundBody(Bound):
         def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
             if not request.body_exists or request.match_info.http_exception is not None:
                 return inner(request, state)
+            if self.passes(request):
+                return whole(request, state)
             body = limit_body(request, max_size=max_size, idle=idle, total=total)
             return inner(request, state) if body is None else bounded(request, state, body)
+
+        async def whole(request: web.Request, state: State) -> web.StreamResponse:
+            try:
+                return await inner(request, state)
+            except Exception as error:
+                refusal = refusal_of_lost(request, error)
+                if refusal is None:
+                    raise
+                try:
+                    return await self.answer(request, state, error, refusal)
+                finally:
+                    del refusal  # or refusal, traceback and this frame were a cycle
 
         async def bounded(
             request: web.Request, state: State, body: GuardedReader
@@ -61,8 +79,9 @@ class BoundBody(Bound):
                 refusal = body.state.refusal() or _timeout_in_body(error)
                 if refusal is None:
                     raise
+                _close(request, body)
                 try:
-                    return await self._answer(request, state, body, error, refusal)
+                    return await self.answer(request, state, error, refusal)
                 finally:
                     del refusal  # or refusal, traceback and this frame were a cycle
             if body.state.failure is not None:
@@ -71,11 +90,10 @@ class BoundBody(Bound):
 
         return run
 
-    async def _answer(
+    async def answer(
         self,
         request: web.Request,
         state: State,
-        body: GuardedReader,
         error: Exception,
         refusal: web.HTTPException,
     ) -> web.StreamResponse:
@@ -83,7 +101,6 @@ class BoundBody(Bound):
         logger.info(
             "%s %s (%s): %s", request.method, quoted(request.path), self._place, refusal.text
         )
-        _close(request, body)
         is_answered = can_be_answered(request, state.response)
         self._tell(request, refusal, refusal.status if is_answered else None)
         if not is_answered:

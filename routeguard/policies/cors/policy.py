@@ -15,11 +15,11 @@ from multidict import CIMultiDict, istr
 from yarl import URL
 
 from routeguard.asking import Asked, Stated
-from routeguard.configuration import Faults, shown
+from routeguard.configuration import Faults, read_seconds, shown
 from routeguard.finding import Finding
 from routeguard.http import vary_by
-from routeguard.origin_findings import TRUST_CODES
-from routeguard.origins import OriginSet, read_origin, serialised
+from routeguard.origins.findings import TRUST_CODES
+from routeguard.origins.patterns import OriginSet, read_origin, serialised
 from routeguard.policies.cors import telling
 from routeguard.policies.cors.fields import (
     ALLOW_CREDENTIALS,
@@ -35,7 +35,6 @@ from routeguard.policies.cors.fields import (
 from routeguard.policies.cors.serving import AnswersPreflights, BoundCors
 from routeguard.policy import Place, Policy
 from routeguard.running.application import Running
-from routeguard.seconds import read_seconds
 
 __all__ = ["Predicate", "cors"]
 

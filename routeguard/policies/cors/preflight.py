@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict, istr
 
 from routeguard.http import REQUEST_METHOD, VARY
-from routeguard.origins import is_of_host
+from routeguard.origins.patterns import is_of_host
 from routeguard.policies.cors.fields import ALLOW_CREDENTIALS, ALLOW_ORIGIN, ORIGIN, TOKEN
 from routeguard.quoting import quoted
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from routeguard.authorities import Authority
-from routeguard.forwarded import Element, read_elements, read_scheme
+from routeguard.network.authorities import Authority
+from routeguard.network.forwarded import Element, read_elements, read_scheme
 
 __all__ = ["is_malformed", "over_https", "reported_scheme"]
 

@@ -10,19 +10,18 @@ from aiohttp import web
 from multidict import CIMultiDict, istr
 from yarl import URL
 
-from routeguard.addresses import Node
 from routeguard.asking import Asked, Stated
-from routeguard.authorities import Authority, connection_scheme
-from routeguard.configuration import Faults, shown
+from routeguard.configuration import Faults, read_seconds, shown
 from routeguard.finding import Finding
 from routeguard.internals.request import change_request
-from routeguard.peers import DEFAULT_TRUSTED, Trusted, make_trusted, read_trusted
+from routeguard.network.addresses import Node
+from routeguard.network.authorities import Authority, connection_scheme
+from routeguard.network.peers import DEFAULT_TRUSTED, Trusted, make_trusted, read_trusted
 from routeguard.policies.https import telling
 from routeguard.policies.https.decision import over_https, reported_scheme
 from routeguard.policies.https.serving import BoundHttps
 from routeguard.policy import Place, Policy
 from routeguard.running.proxies import asked_authority
-from routeguard.seconds import read_seconds
 
 __all__ = ["https"]
 

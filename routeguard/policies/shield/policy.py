@@ -6,14 +6,13 @@ from datetime import timedelta
 from typing import ClassVar, TypeVar, overload
 
 from routeguard.asking import Stated
-from routeguard.configuration import ConfigError, Faults, listed, shown
+from routeguard.configuration import ConfigError, Faults, listed, read_seconds, shown
 from routeguard.finding import Finding
 from routeguard.policies.shield import telling
 from routeguard.policies.shield.serving import BoundShield
 from routeguard.policies.shield.work import ShieldedWork
 from routeguard.policy import Place, Policy
 from routeguard.running.deadlines import Bounds
-from routeguard.seconds import read_seconds
 
 __all__ = ["Shield", "shield"]
 

@@ -15,6 +15,7 @@ from routeguard.quoting import quoted
 from routeguard.running.application import Running, Service
 from routeguard.running.started import GOING_AWAY, cut_off
 from routeguard.running.state import State
+from routeguard.running.unfinished import unfinished
 
 __all__ = ["Endings", "Group", "OpenResponse"]
 
@@ -47,7 +48,7 @@ class OpenResponse:
         self._group = group
         self._request = request
         self._state = state
-        self.task = task
+        self.task: Task = task
         self._cancelling = task.cancelling()
         self._cancelled = False
         self.ends_by: float | None = None
@@ -99,10 +100,7 @@ class OpenResponse:
                 pass  # the client has left
             return begun
         await cut_off(request, begun, GOING_AWAY)
-        if request.transport is not None:
-            request.transport.close()  # what was written before is still sent
-        begun.force_close()
-        return begun
+        return unfinished(begun)
 
     def _is_whole(self, begun: web.StreamResponse) -> bool:
         clean = self._group.clean

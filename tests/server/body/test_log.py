@@ -216,3 +216,58 @@ async def test_a_body_that_nobody_reads_is_nobodys_concern(
                 assert (await client.answer()).status == expected
             await asyncio.sleep(2 * SHORT)
     assert loud(caplog) == []
+
+
+@pytest.mark.parametrize("policies", [(), (errors(),), (timeout(60), errors()), (shield,)], ids=str)
+@pytest.mark.parametrize("begins", [False, True], ids=["", "response begun"])
+async def test_a_client_that_leaves_before_its_whole_body_was_read(
+    policies: tuple[Policy, ...], begins: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """aiohttp hands out no byte of it any more, though all have arrived; a shield has it do so."""
+    caplog.set_level(logging.INFO)
+    begun, gate = asyncio.Event(), asyncio.Event()
+
+    async def read_late(request: web.Request) -> object:
+        begun.set()
+        if begins:
+            await web.StreamResponse().prepare(request)
+        await gate.wait()
+        try:
+            return await request.read()
+        except OSError as error:
+            raise RuntimeError("no input") from error
+
+    reading = Reading(read_late, (body(1000), *policies))
+    async with serving(reading.app(), shutdown_timeout=0.1) as server:
+        client = (await server.dial()).send(head(b"Content-Length: 4\r\n") + b"body")
+        await begun.wait()
+        client.hang_up(reset=True)
+        await asyncio.sleep(0.1)
+        gate.set()
+        await until(lambda: reading.outcomes)
+    assert loud(caplog) == []
+    if shield in policies:
+        assert reading.outcomes == [b"body"]
+    else:
+        assert len(told(caplog)) == 1
+
+
+async def test_an_error_that_has_nothing_to_do_with_the_client_that_left_is_the_servers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun, gate = asyncio.Event(), asyncio.Event()
+
+    async def broken(request: web.Request) -> object:
+        begun.set()
+        await gate.wait()
+        raise KeyError("own")
+
+    reading = Reading(broken, (body(1000), errors()))
+    async with serving(reading.app(), shutdown_timeout=0.1) as server:
+        client = (await server.dial()).send(head(b"Content-Length: 4\r\n") + b"body")
+        await begun.wait()
+        client.hang_up(reset=True)
+        await asyncio.sleep(0.1)
+        gate.set()
+        await until(lambda: loud(caplog))
+    assert "failed with 500" in loud(caplog)[0]

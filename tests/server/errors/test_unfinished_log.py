@@ -142,6 +142,30 @@ async def test_an_error_handler_that_has_started_its_answer(
         assert type(error).__name__ in written
 
 
+@pytest.mark.parametrize("more", [(), (timeout(20),), (timeout(20, total=20),)], ids=str)
+async def test_what_an_error_handler_began_is_cut_off_and_not_reset(
+    aiohttp_server: AiohttpServer, more: tuple[Policy, ...]
+) -> None:
+    """A reset would take away what the client has not read yet."""
+
+    async def streaming(request: web.Request, error: Exception) -> web.StreamResponse:
+        response = web.StreamResponse(status=503)
+        await response.prepare(request)
+        await response.write(b"sorry")
+        raise ZeroDivisionError
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        raise KeyError
+
+    server = await aiohttp_server(served(handler, errors(streaming), *more))
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    with contextlib.closing(writer):
+        writer.write(get("/"))
+        async with asyncio.timeout(PATIENCE):
+            await reader.readuntil(b"sorry\r\n")
+            assert await reader.read() == b""
+
+
 @pytest.mark.parametrize("bound", ["idle", "total"])
 async def test_a_bound_that_passes_in_a_stream(
     aiohttp_server: AiohttpServer, caplog: pytest.LogCaptureFixture, bound: str

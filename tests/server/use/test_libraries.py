@@ -12,7 +12,7 @@ from aiohttp_session import SimpleCookieStorage, get_session, session_middleware
 from pytest_aiohttp import AiohttpClient
 
 import routeguard
-from routeguard import cors, errors, problem_details, rule, shield, timeout, use
+from routeguard import ConfigError, cors, errors, problem_details, rule, shield, timeout, use
 from tests.support.seen import PAGE
 from tests.support.trail import handle, names, stamp
 
@@ -246,24 +246,56 @@ async def test_a_middleware_object_without_a_hash_can_be_exempted(
     assert (audit.seen, other.seen) == ([], ["other", "/x"])
 
 
+async def old_style(app: web.Application, handler: Handler) -> Handler:
+    async def old(request: web.Request) -> web.StreamResponse:
+        response = await handler(request)
+        response.headers["X-Trail"] = f"old {response.headers['X-Trail']}"
+        return response
+
+    return old
+
+
+async def start(app: web.Application) -> None:
+    runner = web.AppRunner(app)
+    try:
+        await runner.setup()
+    finally:
+        await runner.cleanup()
+
+
 @pytest.mark.filterwarnings("ignore:old-style middleware:DeprecationWarning")
-async def test_beside_an_old_style_middleware_each_still_runs_once(
+@pytest.mark.parametrize("where", ["decorator", "rule", "fallback", "in the parent"])
+async def test_beside_an_old_style_middleware_the_application_does_not_start(where: str) -> None:
+    """What an old-style factory has made of the handler cannot be looked into."""
+    used = use(stamp("used"))
+    middlewares = [stamp("outer"), old_style, stamp("inner")]
+    app = web.Application(middlewares=middlewares)  # type: ignore[arg-type]
+    app.router.add_get("/x", used(handle) if where == "decorator" else handle)
+    if where == "in the parent":
+        inner, app = app, web.Application()
+        app.add_subapp("/inner", inner)
+    routeguard.setup(
+        app,
+        timeout(5),
+        *([rule("/x", used)] if where == "rule" else []),
+        *([used] if where in ("fallback", "in the parent") else []),
+    )
+    told = r"use\(.*would run outside .*old_style.*write @web.middleware"
+    with pytest.raises(ConfigError, match=told):
+        await start(app)
+
+
+@pytest.mark.filterwarnings("ignore:old-style middleware:DeprecationWarning")
+async def test_old_style_middlewares_stay_where_nothing_has_to_run_inside(
     aiohttp_client: AiohttpClient,
 ) -> None:
-    """What an old-style factory has made of the handler cannot be looked into."""
-
-    async def factory(app: web.Application, handler: Handler) -> Handler:
-        async def old(request: web.Request) -> web.StreamResponse:
-            response = await handler(request)
-            response.headers["X-Trail"] = f"old {response.headers['X-Trail']}"
-            return response
-
-        return old
-
-    middlewares = [stamp("outer"), factory, stamp("inner")]
-    app = web.Application(middlewares=middlewares)  # type: ignore[arg-type]
-    app.router.add_get("/x", use(stamp("used"))(handle))
-    routeguard.setup(app, timeout(5))
+    app = web.Application(middlewares=[old_style])  # type: ignore[list-item]
+    app.router.add_get("/x", handle)
+    inner = web.Application()
+    inner.router.add_get("/y", handle)
+    routeguard.setup(inner, use(stamp("used")))
+    app.add_subapp("/inner", inner)
+    routeguard.setup(app, timeout(5), outside=[old_style])  # type: ignore[list-item]
     client = await aiohttp_client(app)
-    for _ in range(2):
-        assert await names(client, "/x") == ["outer", "used", "old", "inner"]
+    assert await names(client, "/x") == ["old"]
+    assert await names(client, "/inner/y") == ["old", "used"]
