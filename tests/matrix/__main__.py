@@ -124,6 +124,13 @@ class Run:
         self.counts[lane.name] += done.counts
         self.report(done)
 
+    def of(self, name: str) -> list[Done]:
+        """What was done for a lane."""
+        return [done for done in self.done if done.name.partition(" (")[0] == name]
+
+    def has_passed(self, lane: Lane) -> bool:
+        return all(done.ok for done in self.of(lane.name))
+
     def rows(self, run: Iterable[Lane]) -> list[Row]:
         """What was run, with the versions it was run with."""
         rows = []
@@ -136,7 +143,9 @@ class Run:
 
 
 async def verify(run: Run, *, recording: bool, only: str) -> bool:
-    every = [lane for lane in lanes(run.found_pythons()) if only in lane.name]
+    """Runs the lanes whose names contain a text; whether all of them have passed."""
+    every = lanes(run.found_pythons())
+    chosen = [lane for lane in every if only in lane.name]
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -144,15 +153,16 @@ async def verify(run: Run, *, recording: bool, only: str) -> bool:
     async with asyncio.TaskGroup() as running:
         for name, command in STATIC.items() if not only else ():
             running.create_task(run.static(name, command))
-        for lane in every:
+        for lane in chosen:
             running.create_task(run.lane(lane))
     print("What wants the machine to itself ...", flush=True)
-    for lane in every:
+    for lane in chosen:
         await run.alone(lane)
-    ok = all(done.ok for done in run.done)
-    if recording and ok and not only:
-        record(run.rows(every), [note for note in run.notes if "not tested with" in note])
-    return ok
+    if recording:
+        missing = [note for note in run.notes if "not tested with" in note]
+        passed = [lane for lane in chosen if run.has_passed(lane)]
+        record(run.rows(passed), [lane.name for lane in every], missing)
+    return all(done.ok for done in run.done)
 
 
 def main() -> int:
@@ -180,7 +190,7 @@ def main() -> int:
             print(done.line())
     total = Counts()
     for name, counts in run.counts.items():
-        mine = [done for done in run.done if done.name.partition(" (")[0] == name]
+        mine = run.of(name)
         seconds = sum(done.seconds for done in mine)
         print(Done(name, all(done.ok for done in mine), seconds, "", counts).line())
         total += counts
