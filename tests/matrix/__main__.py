@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.matrix import pythons
 from tests.matrix.environments import Environment
 from tests.matrix.jobs import Counts, Done, Pool
-from tests.matrix.lanes import BEHAVIOUR, EVERYTHING, Lane, lanes
+from tests.matrix.lanes import BEHAVIOUR, EVERYTHING, THIS, Lane, lanes
 from tests.matrix.page import COLUMNS, Row, record
 from tests.matrix.project import ROOT, SUPPORTED
 
@@ -142,14 +142,15 @@ class Run:
         return rows
 
 
-async def verify(run: Run, *, recording: bool, only: str) -> bool:
+async def verify(run: Run, *, recording: bool, only: str, whole: bool) -> bool:
     """Runs the lanes whose names contain a text; whether all of them have passed."""
-    every = lanes(run.found_pythons())
-    chosen = [lane for lane in every if only in lane.name]
+    pythons = run.found_pythons() if whole or only else {THIS: Path(sys.executable)}
+    every = lanes(pythons)
+    chosen = [lane for lane in every if only in lane.name and (whole or only or lane.is_ordinary)]
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    print("Static checks and all lanes, side by side ...", flush=True)
+    print("Static checks and the lanes, side by side ...", flush=True)
     async with asyncio.TaskGroup() as running:
         for name, command in STATIC.items() if not only else ():
             running.create_task(run.static(name, command))
@@ -174,6 +175,11 @@ def main() -> int:
     parser.add_argument(
         "--jobs", type=int, default=2 * (os.cpu_count() or 1), help="how many run side by side"
     )
+    parser.add_argument(
+        "--every",
+        action="store_true",
+        help="also every other Python, event loop and aiohttp that users run",
+    )
     parser.add_argument("--only", default="", help="only the lanes whose names contain this")
     options = parser.parse_args()
     began = time.monotonic()
@@ -181,7 +187,8 @@ def main() -> int:
 
         async def everything() -> tuple[Run, bool]:
             run = Run(Pool(options.jobs, Path(work)), options.note)
-            return run, await verify(run, recording=options.record, only=options.only)
+            whole = options.every or options.record
+            return run, await verify(run, recording=options.record, only=options.only, whole=whole)
 
         run, ok = asyncio.run(everything())
     print("\n=== summary")

@@ -13,6 +13,8 @@ __all__ = ["COLUMNS", "RECORD", "TABLE", "Row", "record", "table"]
 RECORD = ROOT / "docs/data/tested.json"
 TABLE = ROOT / "docs/data/tested.inc"
 
+NOTHING = "No run is recorded yet: `bash tests/run --record` writes the table.\n"
+
 COLUMNS = ("Python", "aiohttp", "yarl", "wrapt")
 
 
@@ -50,6 +52,8 @@ def record(rows: Sequence[Row], order: Sequence[str], missing: Sequence[str]) ->
 
 def table() -> str:
     """The table of what is recorded."""
+    if not RECORD.exists():
+        return NOTHING
     kept = json.loads(RECORD.read_text())
     lines = [
         "| lane | Python | aiohttp | yarl | wrapt | tests | passed |",

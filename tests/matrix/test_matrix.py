@@ -159,7 +159,10 @@ def test_a_run_of_some_lanes_leaves_what_is_recorded_of_the_others(recording: Pa
 
 def test_the_page_shows_what_was_recorded() -> None:
     assert page.TABLE.read_text() == page.table(), "run bash tests/run --record"
-    kept = json.loads(page.RECORD.read_text())
+    kept = json.loads(page.RECORD.read_text()) if page.RECORD.exists() else {"lanes": []}
+    if not kept["lanes"]:
+        assert page.TABLE.read_text() == page.NOTHING
+        return
     tested = {lane["versions"]["Python"].rpartition(".")[0] for lane in kept["lanes"]}
     missing = {name for name in project.SUPPORTED if f"Python {name} " in " ".join(kept["missing"])}
     assert tested | missing == set(project.SUPPORTED)
