@@ -1,13 +1,14 @@
 """How large a body may be: each way of reading, each framing, around the limit to the byte."""
 
+import asyncio
 import random
 
 import pytest
 from aiohttp import web
 
 from routeguard import Policy, body, errors, shield
-from tests.server.body.sending import FRAMINGS, WAYS, Reading, goes_on, head, send_in
-from tests.support.serving import serving
+from tests.server.body.sending import FRAMINGS, WAYS, Reading, as_is, goes_on, head, send_in
+from tests.support.serving import serving, soon, until
 
 APPLICATION = 1000
 LIMITS: dict[str, tuple[body, int | None]] = {
@@ -92,6 +93,35 @@ async def test_the_handler_does_not_run_where_too_much_has_come_already() -> Non
             client.send(head(fields) + framed)
             assert (await client.answer()).status == 413
     assert reading.outcomes == []
+
+
+@pytest.mark.parametrize(
+    "way", [way for way in WAYS if WAYS[way].body is as_is and "nowait" not in way]
+)
+async def test_the_byte_too_many_comes_alone_with_the_end(way: str) -> None:
+    """All before it has been read: nothing but the failure says that the body is not whole."""
+    read_so_far = asyncio.Event()
+    one = WAYS[way]
+
+    async def read(request: web.Request) -> object:
+        reading_on = asyncio.ensure_future(one.read(request))
+        content = request.content
+        await until(lambda: content.total_bytes == 600 and not content._size)
+        read_so_far.set()
+        return await reading_on
+
+    reading = Reading(read, (body(600), errors()))
+    async with serving(reading.app()) as server:
+        client = await server.dial()
+        client.send(head(b"Transfer-Encoding: chunked\r\n") + b"1\r\n\n\r\n")
+        for size in (300, 299):
+            await asyncio.sleep(0.01)
+            client.send(b"%x\r\n%s\r\n" % (size, b"\n" * size))
+        await soon(read_so_far)
+        client.send(b"1\r\n\n\r\n0\r\n\r\n")
+        answer = await client.answer()
+        assert answer.status == 413
+        await goes_on(client, answer)
 
 
 async def test_no_body_may_come() -> None:
