@@ -1,6 +1,5 @@
 """Policies for each route of an aiohttp app: timeouts, shields, CORS, errors, limits, headers."""
 
-from routeguard.body_timeout import BodyTimeout
 from routeguard.configuration import ConfigError
 from routeguard.finding import Finding
 from routeguard.keys import client_address, header_key
@@ -37,6 +36,7 @@ from routeguard.policies.timeout.policy import deadline, timeout
 from routeguard.policies.until_shutdown.policy import until_shutdown
 from routeguard.policies.use import use
 from routeguard.policy import Place, Policy
+from routeguard.refusals import BodyTimeout
 from routeguard.routes.rules import rule
 from routeguard.running.deadlines import HandlerTimeout
 from routeguard.running.events import Event

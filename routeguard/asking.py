@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 
 from aiohttp import web
 
-from routeguard.addresses import Node
+from routeguard.network.addresses import Node
 
 __all__ = ["Asked", "OnlyRunning", "PlaceKind", "Seen", "Stated", "StatedRoute", "at_once"]
 

@@ -3,7 +3,10 @@
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-__all__ = ["Bounded"]
+__all__ = ["LONGEST_KEY", "Bounded"]
+
+LONGEST_KEY = 512
+"""How many characters a key may have in all that clients choose; nothing is kept by longer ones."""
 
 V = TypeVar("V")
 

@@ -1,12 +1,14 @@
-"""What is said of a wrong configuration, and how several faults are gathered into one error."""
+"""`ConfigError`, how several faults become one error, and how parameters are read."""
 
+import math
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 
-__all__ = ["ConfigError", "Faults", "listed", "shown"]
+__all__ = ["ConfigError", "Faults", "listed", "read_seconds", "shown"]
 
 
 class ConfigError(ValueError):
-    """A policy, a rule or the set-up was given something that cannot be meant.
+    """A policy, a rule or `setup` was given an invalid value.
 
     The message names the parameter, the value and the remedy. All faults of one policy are
     reported together, one a line.
@@ -64,6 +66,41 @@ def listed(name: str, given: object, example: str, faults: Faults) -> list[objec
         return list(given)
     faults.add(f"{name}={shown(given)} is no collection: write {example}")
     return []
+
+
+def read_seconds(
+    name: str,
+    value: float | timedelta | None,
+    faults: Faults,
+    *,
+    none: str | None = "None for no limit",
+    zero: bool = False,
+) -> float | None:
+    """A duration in seconds, or a noted fault.
+
+    Args:
+        name: the parameter, for the message.
+        value: what was given.
+        faults: where a fault is noted.
+        none: what `None` means, for the message; where it is `None` itself, `None` is a fault.
+        zero: whether zero is a duration here.
+    """
+    remedy = "write seconds, such as 5 or 0.5, or a timedelta" + (f", or {none}" if none else "")
+    if value is None and none is not None:
+        return None
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        faults.add(f"{name}={shown(value)} is no number: {remedy}")
+        return None
+    try:
+        seconds = float(seconds)
+    except OverflowError:
+        seconds = math.inf
+    if not math.isfinite(seconds) or seconds < 0 or (seconds == 0 and not zero):
+        least = "not negative" if zero else "positive"
+        faults.add(f"{name}={shown(value)} is not a finite, {least} time: {remedy}")
+        return None
+    return seconds
 
 
 def shown(value: object) -> str:

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import inspect
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
@@ -12,6 +11,7 @@ from aiohttp import web
 from multidict import istr
 
 from routeguard.configuration import ConfigError, Faults, shown
+from routeguard.http import TOKEN
 
 __all__ = [
     "Key",
@@ -34,8 +34,6 @@ LONGEST = 128
 
 REMEMBERED = 4096
 """Addresses and header values whose keys are remembered."""
-
-TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 def client_address(request: web.Request) -> str:

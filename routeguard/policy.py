@@ -254,7 +254,15 @@ class Policy:
 
     @classmethod
     def on_every_route(cls, running: Running, method: str) -> "Bound | None":
-        """What a kind of the library does on every route with a method, stated there or not."""
+        """What a kind of the library does on every route, also where it is not stated.
+
+        Args:
+            running: the run of the application.
+            method: the method of the requests, in upper case.
+
+        Returns:
+            What handles them; `None` where nothing is to be done. Default: `None`.
+        """
         return None
 
     def conflict(self, other: "Policy") -> str | None:
@@ -280,10 +288,11 @@ Link = Callable[[Run], Run]
 
 
 class Bound:
-    """What a kind of the library binds itself to, in place of an object with `handle` and `mark`.
+    """The base of what `bind` returns for the library's own kinds.
 
-    A link of the chain takes the state of the request along, and costs less than a handler that
-    is made for each request.
+    It has `link` in place of `handle`, and `marks` in place of `mark`. Both are asked once for each
+    plan, not for each request, and what they return is given the state of the request. That
+    costs less than a handler that is made for each request.
     """
 
     __slots__ = ()
@@ -309,7 +318,7 @@ class Bound:
         return None
 
     def marks(self) -> StateMark | None:
-        """What writes on responses that leave; `None` where nothing does."""
+        """What writes on responses that leave; `None` where there is nothing to write."""
         return None
 
     def refuses_body(self, request: web.Request) -> bool:

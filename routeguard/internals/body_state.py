@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.helpers import TimerNoop
 
-from routeguard.body_timeout import BodyTimeout
 from routeguard.internals.tap import ParserTap
+from routeguard.refusals import BodyTimeout
 
 __all__ = [
     "ANSWERED",

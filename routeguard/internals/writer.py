@@ -17,6 +17,8 @@ from routeguard.internals.request import UnguardedError, is_served
 
 __all__ = ["DetachedError", "GuardedWriter", "check_writer", "guard_writer", "is_own_connection"]
 
+SEND_FILE = web.FileResponse._sendfile.__code__
+
 
 class DetachedError(ConnectionResetError):
     """Shielded work wants to send, though its request has been answered or its client has gone."""
@@ -140,9 +142,9 @@ def is_own_connection(request: web.BaseRequest, error: BaseException) -> bool:
     writer, protocol = request.writer, request.protocol
     step = error.__traceback__
     while step is not None:
-        found = step.tb_frame.f_locals.get("self")
-        # A file is sent past the writer, where the loop can do that.
-        if found in (writer, protocol) or isinstance(found, web.FileResponse):
+        frame = step.tb_frame
+        # A file goes past the writer; the event loop sends it.
+        if frame.f_code is SEND_FILE or frame.f_locals.get("self") in (writer, protocol):
             return True
         step = step.tb_next
     return False

@@ -1,1 +1,1 @@
-"""The policies: one file a policy, its machinery beside it."""
+"""The policies: one folder or file for each, and the order in which they nest."""

@@ -11,20 +11,21 @@ from yarl import URL
 from routeguard.asking import Asked, Stated
 from routeguard.configuration import ConfigError, Faults, listed, shown
 from routeguard.finding import Finding
-from routeguard.origin_findings import TRUST_CODES, plain_http, public_suffixes
-from routeguard.origins import OriginSet, is_of_host, read_origin, serialised
+from routeguard.http import is_websocket_handshake
+from routeguard.origins.findings import TRUST_CODES, plain_http, public_suffixes
+from routeguard.origins.patterns import OriginSet, is_of_host, read_origin, serialised
+from routeguard.paths import IDEMPOTENT_METHODS
 from routeguard.policy import Bound, Place, Policy
 from routeguard.quoting import quoted
 from routeguard.running.events import Action
 from routeguard.running.proxies import asked_authority
 from routeguard.running.state import Run, State
-from routeguard.websocket import is_websocket_handshake
 
 __all__ = ["CrossOriginRefused", "csrf"]
 
 logger: logging.Logger = logging.getLogger("routeguard.csrf")
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+SAFE_METHODS = frozenset(IDEMPOTENT_METHODS)
 SAME_SITE = frozenset({"same-origin", "none"})
 
 

@@ -1,4 +1,4 @@
-"""`exempt`: none of these policies here, whatever rules and fallbacks say."""
+"""`exempt`: no policies of these kinds on this route, whatever rules and fallbacks state."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ __all__ = ["exempt", "kinds_of"]
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class exempt(Policy):
-    """States that there is none of some kinds of policy, in the order in which others stand.
+    """States that no policy of some kinds applies; the nearest statement wins, as for any policy.
 
     Args:
         kinds: one or several kinds (`exempt(cors, timeout, shield)`); of `use` also one value,
@@ -54,7 +54,7 @@ class exempt(Policy):
 
 
 def kinds_of(policy: Policy) -> frozenset[type[Policy]]:
-    """The kinds that a policy speaks of: its own; of an `exempt`, those that it takes out."""
+    """The kinds that a policy is a statement about: its own, or those that an `exempt` names."""
     if isinstance(policy, exempt):
         return policy.kinds | {kind_of(type(value)) for value in policy.values}
     return frozenset({kind_of(type(policy))})

@@ -18,15 +18,15 @@ from routeguard.policies.until_shutdown.policy import until_shutdown
 from routeguard.policies.use import use
 from routeguard.policy import Policy
 
-__all__ = ["ORDER", "OWN_KINDS", "OWN_KINDS_INNERMOST", "order_of"]
+__all__ = ["ORDER", "InnermostOwnKinds", "OwnKinds", "order_of"]
 
 
-class OWN_KINDS(Policy):
-    """Where an application's own kinds nest."""
+class OwnKinds(Policy):
+    """Stands in `ORDER` for the kinds that an application has of its own."""
 
 
-class OWN_KINDS_INNERMOST(Policy):
-    """Where those of its kinds nest that stand right around the handler's work."""
+class InnermostOwnKinds(Policy):
+    """Stands in `ORDER` for those of them that are `innermost`: right around the work."""
 
 
 ORDER: tuple[type[Policy], ...] = (
@@ -38,12 +38,12 @@ ORDER: tuple[type[Policy], ...] = (
     csrf,
     rate_limit,
     body,
-    OWN_KINDS,
+    OwnKinds,
     timeout,
     concurrency_limit,
     until_shutdown,
     Shield,
-    OWN_KINDS_INNERMOST,
+    InnermostOwnKinds,
     use,
     headers,
 )
@@ -59,9 +59,9 @@ def order_of(kinds: Collection[type[Policy]]) -> list[type[Policy]]:
     own = sorted(set(kinds).difference(ORDER), key=lambda kind: kind.__name__)
     ordered: list[type[Policy]] = []
     for kind in ORDER:
-        if kind is OWN_KINDS:
+        if kind is OwnKinds:
             ordered += [one for one in own if not one.innermost]
-        elif kind is OWN_KINDS_INNERMOST:
+        elif kind is InnermostOwnKinds:
             ordered += [one for one in own if one.innermost]
         else:
             ordered.append(kind)

@@ -9,6 +9,7 @@ from typing import Literal
 from yarl import URL
 
 from routeguard.configuration import Faults, listed, shown
+from routeguard.http import TOKEN
 from routeguard.paths import resolved_path
 from routeguard.policies.exempt import kinds_of
 from routeguard.policy import Policy, kind_name
@@ -16,7 +17,6 @@ from routeguard.routes.names import PLACEHOLDER, canonical_form, full_form
 
 __all__ = ["Pattern", "Rule", "RuleIndex", "check_policies", "rule"]
 
-TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 METHOD = r"[A-Za-z][A-Za-z0-9_-]*"
 METHOD_LIST = re.compile(rf"(?P<methods>{METHOD}(?:,{METHOD})*) +(?P<path>\S.*)")
 SPACED_METHODS = re.compile(rf"({METHOD}(?:\s*,\s*{METHOD})*)\s+(/\S*)")

@@ -22,9 +22,10 @@ class Reached:
     Attributes:
         method: the method asked about.
         routed: whether the path routes it, or nothing at all.
-        is_kept: whether path and method alone lead to it, so that an answer may be kept by them.
+        is_kept: whether path and method alone decide it, so that an answer may be kept by them.
         bound: the policies that apply there, as they are bound.
-        remember: has the next requests of this kind found without aiohttp's way to a 405.
+        remember: has further preflights like this one matched at once, without aiohttp making a
+            405 of each.
     """
 
     method: str

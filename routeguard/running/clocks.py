@@ -1,4 +1,4 @@
-"""The clocks of one application: each duration has one, and so one timer of the event loop."""
+"""The clocks of one application: one for each duration, with one timer of the event loop each."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ class Clocks:
         self._clocks = {}
 
     def of(self, bound: Bound, seconds: float) -> Clock:
-        """The clock of all that wait equally long for the same; of infinity, none rings."""
+        """The clock of a bound and a duration. That of an infinite duration never rings."""
         clock = self._clocks.get((bound, seconds))
         if clock is None:
             clock = Clock(bound, seconds, self.loop or asyncio.get_running_loop())
@@ -30,14 +30,14 @@ class Clocks:
         return clock
 
     def deadline_of(self, key: int) -> Deadline | None:
-        """The deadline of what has entered one of the clocks under a key and has not left."""
+        """The deadline of a key that is in one of the clocks; `None` where it is in none."""
         for clock in self._clocks.values():
             if (deadline := clock.deadline_of(key)) is not None:
                 return deadline
         return None
 
     def server_of(self, key: int) -> object:
-        """Who serves the request that has entered one of the clocks under a key."""
+        """The fast lane that serves the request of a key; `None` where the key is in no clock."""
         for clock in self._clocks.values():
             if (server := clock.server_of(key)) is not None:
                 return server

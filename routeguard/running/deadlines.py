@@ -16,10 +16,10 @@ from typing import Literal, TypeAlias
 
 from aiohttp import web
 
-from routeguard.body_timeout import BodyTimeout
 from routeguard.internals.bodies import is_waiting_for_body
 from routeguard.internals.connection import forget_cancelled_drain
 from routeguard.internals.request import close_after_answer
+from routeguard.refusals import BodyTimeout
 
 __all__ = ["NO_BOUNDS", "Bound", "Bounds", "Clock", "Deadline", "HandlerTimeout", "clock_of"]
 
@@ -64,18 +64,19 @@ class HandlerTimeout(TimeoutError):
 
 
 Entry: TypeAlias = tuple[float, "asyncio.Task[object] | None", "web.Request | None", object]
-"""When a time is up; under a key the task to cancel then, its request, and who serves it."""
+"""An entry of a clock's queue: when the time is up. An entry under a key also has the task to
+cancel then, the task's request, and the fast lane that serves it, if one does."""
 
 
 class Clock:
-    """One duration in one event loop: a queue in order of expiry, and the timer of its oldest.
+    """One duration in one event loop: a queue in order of expiry, and a timer for the oldest.
 
-    What stands in the queue is a `Deadline`, or nothing but a key and a task, put there by who
-    runs the task. For a key a `Deadline` is made once something out of the ordinary happens: its
-    time is up, its response begins before its work ends, or somebody asks how much is left.
+    The queue has two sorts of entries: those of a `Deadline`, and those of a plain key (the `id` of
+    a request's match or state), which cost less. For a key, a `Deadline` is materialised only
+    when one is needed: when its time is up, or when somebody asks how much time is left.
     """
 
-    __slots__ = ("_bounds", "bound", "loop", "now", "queue", "seconds", "timer", "unusual")
+    __slots__ = ("_bounds", "bound", "loop", "materialised", "now", "queue", "seconds", "timer")
 
     def __init__(self, bound: Bound, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
         self.bound: Bound = bound
@@ -83,14 +84,14 @@ class Clock:
         self.loop: asyncio.AbstractEventLoop = loop
         self.now: Callable[[], float] = clock_of(loop)
         self.queue: dict[Deadline | int, Entry] = {}
-        """When the time is up; under a key also what its deadline is made of."""
+        """The entries in order of expiry, by deadline or key."""
         self.timer: asyncio.TimerHandle | None = None
-        self.unusual: dict[int, Deadline] = {}
-        """The deadlines that were made for keys."""
+        self.materialised: dict[int, Deadline] = {}
+        """The deadlines that were made for keys, by key."""
         self._bounds: Bounds = NO_BOUNDS if seconds == math.inf else Bounds(start=self)
 
     def arm(self, when: float) -> None:
-        """Sets the timer for what has come into the empty queue."""
+        """Sets the timer for the first entry of the queue."""
         if when < math.inf:
             self.timer = self.loop.call_at(when, self._ring)
 
@@ -101,19 +102,19 @@ class Clock:
             self.timer = None
 
     def leave(self, key: int) -> "Deadline | None":
-        """Takes a key out for good; the deadline that was made for it, undone, if one was."""
+        """Removes a key; returns the deadline that was made for it, undone, or `None`."""
         self.discard(key)
-        deadline = self.unusual.pop(key, None)
+        deadline = self.materialised.pop(key, None)
         if deadline is not None:
             deadline.undo()
         return deadline
 
     def deadline_of(self, key: int) -> "Deadline | None":
         """The deadline of a key, made if there was none; `None` once it has left."""
-        deadline = self.unusual.get(key)
+        deadline = self.materialised.get(key)
         if deadline is None and (entry := self.queue.get(key)) is not None:
             _, task, request, _ = entry
-            deadline = self.unusual[key] = Deadline(self._bounds, task, key, request)
+            deadline = self.materialised[key] = Deadline(self._bounds, task, key, request)
         return deadline
 
     def add(self, deadline: "Deadline") -> None:
@@ -124,15 +125,15 @@ class Clock:
             self.arm(when)
 
     def response_started(self, key: int, response: web.StreamResponse) -> None:
-        """The bound on the start has been kept, by what stands in the queue under a key."""
-        deadline = self.unusual.get(key)
+        """The response of a key's request has started, so the bound on its start no longer runs."""
+        deadline = self.materialised.get(key)
         if deadline is None:
             self.discard(key)
         else:
             deadline.response_started(response)
 
     def server_of(self, key: int) -> object:
-        """Who serves the request of a key; `None` for what is not in the queue."""
+        """The fast lane that serves the request of a key; `None` for what is not in the queue."""
         entry = self.queue.get(key)
         return None if entry is None else entry[3]
 
@@ -142,7 +143,7 @@ class Clock:
         return None if entry is None else entry[0]
 
     def discard(self, key: "Deadline | int") -> None:
-        """Takes out of the queue, if it is in; the last one out leaves no timer armed."""
+        """Removes an entry, if there is one; an empty queue has no timer."""
         self.queue.pop(key, None)
         if not self.queue:
             self.disarm()
@@ -191,8 +192,6 @@ class Deadline:
     # Defaults stand in the class: few of these are ever changed.
     response: web.StreamResponse | None = None
     """The response that has been begun, if one has."""
-    refusal_logged: bool = False
-    """Whether the log has a word already on the origin that the response is refused to."""
     timed_out: bool = False
     """Whether a `CancelledError` that ended the work is ours to turn into a timeout."""
     _passed: Clock | None = None
@@ -221,7 +220,7 @@ class Deadline:
         self.request: web.Request | None = request
         """The request that the work is for."""
         self._key: int | None = key
-        """What is in the queue in its place, if something is."""
+        """The key whose entry stands for this deadline; `None`: its own entry does."""
         self._cancelling: int = 0 if task is None or key is not None else task.cancelling()
         """The task's count of cancellations at entry.
 
@@ -291,13 +290,13 @@ class Deadline:
             self._watch(response, bounds.idle)
 
     def undo(self) -> None:
-        """Ends what was more than a place in a queue, a cancellation of our own included.
+        """Ends the deadline: its own timers, its watch on the response, and its cancellation.
 
         A `CancelledError` that ended the work is ours if the task's count of cancellations comes
         back to what it was at entry. Where another was asked for, it does not.
         """
         task, self.task = self.task, None
-        # What it knows holds it in turn.
+        # The request and the response refer to this deadline: all three would be a cycle.
         self.request = None
         response, self.response = self.response, None
         if response is not None and self._watches:
@@ -311,7 +310,7 @@ class Deadline:
         self.timed_out = (
             self._passed is not None and task is not None and task.uncancel() <= self._cancelling
         )
-        # Its key may soon be another's, and handlers may keep what `deadline` has given them.
+        # Handlers may keep what `deadline(request)` gave them, and the key may be reused.
         self.bounds = NO_BOUNDS
 
     def timeout(
@@ -371,7 +370,7 @@ class Deadline:
                     idle.add(self)
 
         async def watched_eof(data: bytes = b"") -> None:
-            self._writing += 1  # for good: nothing is to follow
+            self._writing += 1  # never taken back: nothing follows the end of the body
             idle.discard(self)
             await write_eof(data)
 

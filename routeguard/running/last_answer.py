@@ -1,10 +1,10 @@
-"""The answer to what leaves the dispatcher as an exception and would not reach the client so."""
+"""The answer to an exception that no policy has answered and aiohttp would not answer well."""
 
 import logging
 
 from aiohttp import web
 
-from routeguard.http import is_http_exception
+from routeguard.http import is_cors_header, is_http_exception
 from routeguard.quoting import quoted
 from routeguard.running.deadlines import HandlerTimeout
 from routeguard.running.started import can_be_answered
@@ -45,7 +45,7 @@ def last_answer(
         return None
     headers = headers_as_raised(error).copy()
     for name in list(headers):
-        if name.lower() in STAMPED or name[:15].lower() == "access-control-":
+        if name.lower() in STAMPED or is_cors_header(name):
             headers.popall(name, None)
     return web.Response(status=error.status, reason=error.reason, headers=headers, body=error.body)
 

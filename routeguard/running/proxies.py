@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from routeguard.authorities import Authority, read_authority, target_authority
+from routeguard.network.authorities import Authority, read_authority, target_authority
 from routeguard.running.state import State, state_of
 
 __all__ = ["Proxied", "asked_authority", "note_proxied", "proxied_of"]

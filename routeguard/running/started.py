@@ -1,4 +1,4 @@
-"""A response that has started and cannot be finished: the client must be able to tell."""
+"""How a response that has started and cannot be finished is ended, so that the client can tell."""
 
 import asyncio
 from contextlib import suppress
@@ -67,7 +67,7 @@ async def cut_off(request: web.BaseRequest, response: web.StreamResponse | None,
             async with asyncio.timeout(CLOSING_GRACE):
                 await response.close(code=code)
     elif response is None or (
-        # Told when the body has been ended; until then it is unfinished.
+        # aiohttp sets the length when the body has ended; 0 is that of an unfinished one.
         response.body_length == 0
         and (
             request.writer.output_size == 0

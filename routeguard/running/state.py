@@ -49,28 +49,34 @@ class State:
     clock: Clock | None = None
     """The clock in whose queue an entry stands for a deadline."""
     key: int = 0
-    """What the entry is found by."""
+    """The key of that entry."""
     shielded: bool = False
     """Whether the handler's work runs in a task that the application owns."""
     detached: bool = False
     """Whether shielded work goes on without the request's own task."""
     work: "asyncio.Task[object] | None" = None
-    """Shielded work that goes on without the request's own task; whoever waits for its end takes
-    it from here, at once: the next may be another call's."""
+    """The task of shielded work that goes on after the request's own task has stopped waiting.
+
+    A policy outside the shield that has to know when the work ends takes the task and sets this
+    to `None`, without awaiting anything before: where the handler is called twice, the next
+    task is that of the other call.
+    """
     watchers: tuple[Watcher, ...] = ()
     """What is told when the response begins."""
     notes: dict[object, object] | None = None
     """What policies keep for the time of the request, by the policy as it was bound."""
     ended: bool = False
-    """Whether all policies have done with the request."""
+    """Whether every policy has finished with the request."""
 
     def __init__(self, handler: Handler, marks: "tuple[StateMark, ...]", owner: object) -> None:
         self.handler: Handler = handler
-        """What the dispatcher was given to go on inwards."""
+        """The handler that aiohttp gave the dispatcher: the application's other middlewares around
+        the route's own."""
         self.marks: tuple[StateMark, ...] = marks
         """What writes on the response when it leaves."""
         self.owner: object = owner
-        """Whose request it is: of several dispatchers around it, that of the outermost."""
+        """The plans by which the request is handled. Of several dispatchers around a request, the
+        outermost handles it; the response hooks of the others see another owner and do nothing."""
 
     def watch(self, watcher: Watcher) -> None:
         """Has a watcher told when the response begins."""
@@ -83,7 +89,7 @@ class State:
     def started(self, response: web.StreamResponse) -> None:
         """Notes that a response begins, and tells the watchers."""
         if self.ended:
-            return  # it would be kept in memory by what it has itself
+            return  # response, request and state would be a cycle
         self.response = response
         if self.clock is not None:
             self.clock.response_started(self.key, response)
@@ -97,7 +103,7 @@ class State:
         return self.deadline
 
     def end(self) -> None:
-        """Forgets the response, when all policies have done with the request.
+        """Forgets the response, when every policy has finished with the request.
 
         A response holds its request and the request this state, so that a failed request would
         stay in memory, with its body, until the cyclic collector runs.
@@ -130,7 +136,7 @@ else:  # aiohttp before 3.14 keys requests and responses by AppKey
     RequestKey = getattr(web, "RequestKey", web.AppKey)
     ResponseKey = getattr(web, "ResponseKey", web.AppKey)
 
-AS_RAISED = ResponseKey("headers as raised", CIMultiDict)
+AS_RAISED: "ResponseKey[CIMultiDict[str]]" = ResponseKey("headers as raised", CIMultiDict[str])
 
 MARKED = ResponseKey("marked", web.Request)
 """The request for which all that policies write is on a response."""

@@ -110,8 +110,8 @@ class Bindings:
         return [one for one in found if one is not None]
 
     async def start(self) -> None:
-        """Awaits the `start` of all that are bound so far; those that started are stopped again
-        where one fails."""
+        """Awaits the `start` of all targets bound so far. Where one fails, those that have started
+        are stopped again."""
         self._started = []
         for target in list(self._targets.values()):
             if _lives(target):
@@ -171,7 +171,7 @@ def _own(target: object, name: str) -> "Callable[..., Awaitable[web.StreamRespon
 
 
 def _lives(target: object) -> bool:
-    """Whether something starts or stops with the application."""
+    """Whether a target has a `start` or a `stop` of its own."""
     if isinstance(target, Bound):
         kind = type(target)
         return kind.start is not Bound.start or kind.stop is not Bound.stop
@@ -185,7 +185,7 @@ async def _call(target: object, name: str) -> None:
 
 
 def _check(target: object, statement: Statement) -> None:
-    """Refuses what cannot have been meant, instead of serving without the policy."""
+    """Raises `ConfigError` for an object that can do nothing."""
     if target is None or isinstance(target, Bound):
         return
     faults = [
@@ -237,7 +237,7 @@ def _link_of(
 
 
 def _guarded(mark: Callable[..., object], target: object) -> StateMark:
-    """A mark of somebody else's: where it fails, the response leaves without what it writes."""
+    """The mark of an application's own kind: where it fails, the response leaves without it."""
 
     async def finish(written: Awaitable[object]) -> None:
         try:

@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import web
 from multidict import istr
 
-from routeguard.authorities import TARGET_SETS_SCHEME
 from routeguard.http import VARY
 from routeguard.internals.bodies import refusal_of_lost
+from routeguard.network.authorities import TARGET_SETS_SCHEME
 from routeguard.policies.body.serving import BoundBody
 from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN
 from routeguard.policies.cors.serving import BoundCors
@@ -88,8 +88,8 @@ class FastLane:
     async def enter(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Serves a request: what `plan.enter` is.
 
-        Most handlers return a response before anything else happens. For these no more is kept
-        than an entry in the queue of a clock.
+        Most handlers return a response before anything else happens. For their requests an entry
+        in the queue of a clock is all that is kept.
         """
         asked = request.headers
         match_info = request.match_info
@@ -97,7 +97,7 @@ class FastLane:
         key = id(match_info)  # which all clones of the request share, and no other request has
         queue = clock.queue
         # It comes a second time while it is served, or while its response is being sent.
-        if key in queue or (clock.unusual and key in clock.unusual):
+        if key in queue or (clock.materialised and key in clock.materialised):
             return await self._chain(request, handler)
         if (
             self._https is not None
@@ -133,7 +133,7 @@ class FastLane:
             finally:
                 # Only a deadline, or a response that has begun, has taken the key out.
                 is_begun = queue.pop(key, None) is None
-                if clock.unusual:
+                if clock.materialised:
                     deadline = clock.leave(key)
                 elif not queue:
                     clock.disarm()
@@ -192,7 +192,7 @@ class FastLane:
             match_info = request.match_info
             state = keep_state(request, State(match_info.handler, self._marks, self._owner))
             key = id(match_info)
-            if key in self._clock.queue or key in self._clock.unusual:
+            if key in self._clock.queue or key in self._clock.materialised:
                 state.clock, state.key = self._clock, key
             elif response is None or isinstance(response, web.Response):
                 state.end()  # nothing but the response is still to come

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from aiohttp import hdrs, web
 from yarl import URL
 
-from routeguard.bounded import Bounded
+from routeguard.bounded import LONGEST_KEY, Bounded
 from routeguard.policies.order import order_of
 from routeguard.policy import Handler, Link
 from routeguard.routes.resolution import Resolution, positions_of, resolve
@@ -25,7 +25,6 @@ __all__ = ["NOT_OURS", "NO_POLICY", "Plan", "PlanBook"]
 
 KEPT_PLANS = 4096
 KEPT_ROUTES = 100_000
-LONGEST_METHOD = 512
 
 Enter: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
@@ -142,7 +141,7 @@ class PlanBook:
         plan = self._by_rules.get(key)
         if plan is None:
             plan = self._draw_up(match_info, method, positions)
-            if len(method) <= LONGEST_METHOD:
+            if len(method) <= LONGEST_KEY:
                 self._by_rules.put(key, plan)
         return plan
 
@@ -228,7 +227,7 @@ def _links(bindings: Sequence[Binding]) -> list[Link]:
 
 
 def _way_in(run: Run, marks: tuple[StateMark, ...], owner: object) -> Enter:
-    """What stands in for the handler: the chain, with what leaves it made fit to be sent."""
+    """What is called in place of the handler: the chain, and the last answer to its errors."""
 
     async def enter(request: web.Request, handler: Handler) -> web.StreamResponse:
         state = keep_state(request, State(handler, marks, owner))

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from routeguard.bounded import Bounded
+from routeguard.bounded import LONGEST_KEY, Bounded
 from routeguard.routes.dry_run import is_routed
+from routeguard.routes.extents import leads_anywhere
 from routeguard.routes.scope import Mount
 from routeguard.running.application import Reached
 from routeguard.serving.plan import PlanBook
@@ -17,7 +18,6 @@ from routeguard.serving.unrouted_preflights import UnroutedPreflights
 __all__ = ["Targets"]
 
 KEPT_TARGETS = 2048
-LONGEST_KEY = 512
 
 STOCK_RESOURCES = (
     web.PlainResource,
@@ -29,7 +29,7 @@ STOCK_RESOURCES = (
 
 
 class Targets:
-    """Tells what requests with other methods would reach; keeps what clients ask again."""
+    """Finds what requests with other methods would reach, and keeps what was found."""
 
     __slots__ = ("_by_host", "_is_watched", "_kept", "_plans", "_unrouted")
 
@@ -91,12 +91,12 @@ async def _resolve(router: web.UrlDispatcher, request: web.Request) -> web.UrlMa
 
 
 def _nothing() -> None:
-    """What is remembered already."""
+    """Does nothing: the preflight is remembered already."""
 
 
 def _goes_by_more_than_path(app: web.Application) -> bool:
     """Whether resources exist that may ask more of a request than its method and path."""
-    if type(app.router) is not web.UrlDispatcher:
+    if leads_anywhere(app.router):
         return True
     for resource in app.router.resources():
         info = resource.get_info()

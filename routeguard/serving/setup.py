@@ -8,14 +8,13 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from aiohttp.web_app import Application
 
-from routeguard.configuration import ConfigError, Faults, shown
+from routeguard.configuration import ConfigError, Faults, read_seconds, shown
 from routeguard.internals.probe import probe
 from routeguard.policy import Policy
 from routeguard.routes.rules import Rule, RuleIndex, check_policies
 from routeguard.routes.scope import SCOPE, Mount, Scope
 from routeguard.running.application import RUNNING, Running
 from routeguard.running.events import OBSERVERS, Observer
-from routeguard.seconds import read_seconds
 from routeguard.serving.dispatcher import Dispatcher
 from routeguard.serving.observing import check_observers
 from routeguard.serving.outside import Outside, check_outside

@@ -1,4 +1,4 @@
-"""The shutdown of an application: it is told at once, and what runs on is waited for in time.
+"""The shutdown of an application: services are told at once, and shielded work is waited for.
 
 aiohttp calls `on_shutdown`, waits for connected clients, and calls `on_cleanup`. Nothing waits in
 `on_shutdown`: an application tells its long requests to end there, and aiohttp closes idle

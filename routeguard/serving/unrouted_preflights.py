@@ -35,7 +35,7 @@ class Unrouted:
 
 
 class UnroutedMatch(web.UrlMappingMatchInfo):
-    """A match that says of itself what aiohttp's own for a 405 says."""
+    """A match with the 405 that aiohttp's own match for such a request has."""
 
     __slots__ = ("unrouted",)
 
@@ -61,7 +61,7 @@ class UnroutedPreflights(RoutelessResource):
     def remember(
         self, key: tuple[str, str], allowed: Iterable[str], plan: object, *, is_watched: bool
     ) -> None:
-        """Has the next preflights of a path matched here.
+        """Makes this resource match further preflights of a path.
 
         Args:
             key: the path and the method that is asked about.
@@ -89,10 +89,11 @@ class UnroutedPreflights(RoutelessResource):
 
 
 class _WatchedRoute(SystemRoute):
-    """What others know as the route of a request that matches none: they tell it by its class.
+    """The route of such preflights where other middlewares or hooks see it.
 
-    aiohttp builds the middlewares around such a route anew for each request, which takes as long
-    as half of the answer.
+    They recognise the route of a request that matches none by its class, `SystemRoute`. aiohttp
+    builds the chain of middlewares around such a route for each request, which takes half as
+    long as the whole answer.
     """
 
     def __init__(self) -> None:
@@ -101,13 +102,9 @@ class _WatchedRoute(SystemRoute):
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         return await _refuse(request)
 
-    # Tools name requests after their handler.
-    _handle.__module__ = SystemRoute._handle.__module__
-    _handle.__qualname__ = SystemRoute._handle.__qualname__
-
 
 class _UnwatchedRoute(web.AbstractRoute):
-    """The same, where only the dispatcher sees it."""
+    """The route of such preflights where only the dispatcher sees it; aiohttp keeps its chain."""
 
     @property
     def name(self) -> None:
@@ -123,3 +120,9 @@ class _UnwatchedRoute(web.AbstractRoute):
 async def _refuse(request: web.Request) -> web.StreamResponse:
     # An exception that was raised before is not sent again.
     raise request.match_info.http_exception or web.HTTPNotFound()
+
+
+# Tools name requests after their handler: the first preflight of a path and the next ones alike.
+for _handler in (_refuse, _WatchedRoute._handle):
+    _handler.__module__ = SystemRoute._handle.__module__
+    _handler.__qualname__ = SystemRoute._handle.__qualname__

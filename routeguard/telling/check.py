@@ -8,9 +8,9 @@ from aiohttp.web_app import Application
 
 from routeguard.configuration import ConfigError, shown
 from routeguard.finding import SEVERITIES, Finding, few
+from routeguard.origins.suffixes import suffix_list
 from routeguard.policy import Policy, kind_name, kind_of
 from routeguard.routes.walk import Walk, walk
-from routeguard.suffixes import suffix_list
 from routeguard.telling.checks import (
     bodies,
     decorators,

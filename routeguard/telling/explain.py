@@ -8,9 +8,9 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from routeguard.addresses import UNIX, read_address
 from routeguard.asking import Asked, Seen
 from routeguard.configuration import ConfigError, shown
+from routeguard.network.addresses import UNIX, read_address
 from routeguard.policy import Policy, kind_name, kind_of
 from routeguard.routes.dry_run import is_routed, resolve_now
 from routeguard.routes.handlers import handler_name

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from multidict import CIMultiDict
 from yarl import URL
 
 from routeguard.asking import Seen
-from routeguard.forwarded import QUOTED, TOKEN
+from routeguard.network.forwarded import QUOTED, TOKEN
 from routeguard.routes.dry_run import Asked
 
 __all__ = ["StandIn"]
@@ -24,14 +25,15 @@ class StandIn(Asked):
     def __init__(
         self, method: str, url: URL, headers: Mapping[str, str], seen: Seen | None = None
     ) -> None:
-        super().__init__(method, url, headers)
+        fields = CIMultiDict(headers)
+        if seen is not None and seen.host is not None:
+            fields["Host"] = seen.host
+        super().__init__(method, url, fields)
         self.missed: str = ""
         self.writer: SimpleNamespace = SimpleNamespace()
         """Where the state of a request is kept; this one has none."""
         self.raw_path: str = str(url)
         self._seen = seen or Seen()
-        if self._seen.host is not None:
-            self.host = self.headers["Host"] = self._seen.host
 
     @property
     def scheme(self) -> str:

@@ -7,10 +7,12 @@ from types import ModuleType
 
 import pytest
 
-from routeguard import addresses, forwarded, origins, peers
+from routeguard.bounded import LONGEST_KEY
+from routeguard.network import addresses, forwarded, peers
+from routeguard.origins import patterns as origins
 from routeguard.policies.errors import problem
 from routeguard.policies.headers.policy import headers
-from routeguard.policies.order import ORDER, OWN_KINDS, OWN_KINDS_INNERMOST
+from routeguard.policies.order import ORDER, InnermostOwnKinds, OwnKinds
 from routeguard.policies.proxied import policy as proxied_policy
 from routeguard.policy import kind_name
 from routeguard.serving import plan
@@ -26,7 +28,7 @@ LIMITS = {
     "addresses that were read": addresses.KEPT,
     "lines of `Forwarded` that were read": forwarded.KEPT_LINES,
     "entries of `X-Forwarded-For`": forwarded.MOST_ENTRIES,
-    "the length of a path": targets.LONGEST_KEY,
+    "the length of a path": LONGEST_KEY,
     "the length of an `Origin`": origins.LONGEST_ORIGIN,
     "the length of a `Forwarded`": forwarded.LONGEST_LINE,
     "the length of an `Accept`": problem.LONGEST_ACCEPT,
@@ -62,7 +64,7 @@ def test_the_comparison_shows_every_table_and_has_no_figure_of_its_own() -> None
     assert re.findall(r"\d+(?:\.\d+)? ?(?:µs|ms|KiB)", page) == []
 
 
-BOXES = {OWN_KINDS: "your own kinds", OWN_KINDS_INNERMOST: "the application's middlewares"}
+BOXES = {OwnKinds: "your own kinds", InnermostOwnKinds: "the application's middlewares"}
 NESTED = [
     BOXES.get(kind) or kind_name(kind)
     for kind in ORDER

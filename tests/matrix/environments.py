@@ -46,10 +46,15 @@ class Environment:
         await _run(str(self.base), "-m", "venv", "--clear", "--without-pip", self.folder)
         pins = ROOT / self.folder / "pins.txt"
         pins.write_text("".join(f"{pin}\n" for pin in self.pins))
-        install = [sys.executable, "-m", "uv", "pip", "install", "--quiet"]
-        install += ["--python", str(self.python), "--constraint", str(pins)]
         groups = [part for group in GROUPS for part in ("--group", group)]
-        await _run(*install, "--editable", WHOLE, *groups, "pip")
+        what = ["--constraint", str(pins), "--editable", WHOLE, *groups, "pip"]
+        try:
+            uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--system-certs"]
+            await _run(*uv, "--python", str(self.python), *what)
+        except RuntimeError:
+            # It takes a tenth of the time, but knows nothing of how pip is set up on a machine.
+            pip = [sys.executable, "-m", "pip", "--python", str(self.python)]
+            await _run(*pip, "install", "--quiet", *what)
         stamp.write_text(self._stamp())
 
     def _stamp(self) -> str:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class Lane:
         without: what is left out of them.
         options: of pytest.
         variables: environment variables.
+        is_ordinary: whether it belongs to every run; the others are run when they are asked for.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Lane:
     without: Sequence[str] = ()
     options: Sequence[str] = ("--brief",)
     variables: Mapping[str, str] = field(default_factory=dict)
+    is_ordinary: bool = False
 
     def files(self) -> list[str]:
         """The files with its tests, relative to the checkout."""
@@ -89,7 +91,7 @@ def lanes(pythons: Mapping[str, Path]) -> list[Lane]:
     by_python = {name: Environment(f".venv-{name}", base) for name, base in others.items()}
     lowest = min(pythons, key=_numbers)
     newest = max(pythons, key=_numbers)
-    found = [Lane(f"Python {THIS}: everything", MAIN, EVERYTHING, options=())]
+    found = [Lane(f"Python {THIS}: everything", MAIN, EVERYTHING, options=(), is_ordinary=True)]
     found += [Lane(f"Python {name}", environment) for name, environment in by_python.items()]
     found.append(Lane("uvloop", MAIN, BEHAVIOUR, TOOLS, ("--brief", "--loop", "uvloop")))
     if _numbers(newest) >= (3, 12):
@@ -97,9 +99,11 @@ def lanes(pythons: Mapping[str, Path]) -> list[Lane]:
         eager = ("--brief", "--loop", "eager-debug")
         found.append(Lane(name, by_python.get(newest, MAIN), WITHOUT_PROCESSES, TOOLS, eager))
     environment = Environment(".venv-lowest", pythons[lowest], tuple(floors()))
-    found.append(Lane(f"lowest versions, Python {lowest}", environment, WITHOUT_PROCESSES))
+    name = f"lowest versions, Python {lowest}"
+    found.append(Lane(name, environment, WITHOUT_PROCESSES, is_ordinary=True))
     off = {"ROUTEGUARD_FAST_LANE": "off"}
-    found.append(Lane("without the fast lane", MAIN, WITHOUT_PROCESSES, TOOLS, variables=off))
+    slow = Lane("without the fast lane", MAIN, ("tests/server",), TOOLS, variables=off)
+    found.append(replace(slow, is_ordinary=True))
     for minor in aiohttp_minors(version("aiohttp")):
         environment = Environment(f".venv-aiohttp-{minor}", pythons[THIS], (f"aiohttp=={minor}.*",))
         found.append(Lane(f"aiohttp {minor}", environment, ("tests/server",), TOOLS))

@@ -135,9 +135,34 @@ def test_a_python_that_is_missing_is_named_and_fails_where_it_could_be_had(
     assert len(failed) == (len(project.SUPPORTED) - 1 if in_ci and to_be_had else 0)
 
 
+@pytest.fixture
+def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(page, "RECORD", tmp_path / "tested.json")
+    monkeypatch.setattr(page, "TABLE", tmp_path / "tested.inc")
+    return tmp_path / "tested.inc"
+
+
+def test_a_run_of_some_lanes_leaves_what_is_recorded_of_the_others(recording: Path) -> None:
+    def row(lane: str, passed: int) -> page.Row:
+        return page.Row(lane, dict.fromkeys(page.COLUMNS, "1"), ("tests/unit",), Counts(passed))
+
+    order = ["one", "two", "three"]
+    page.record([row("two", 22), row("one", 1111), row("gone", 5)], order, [])
+    page.record([row("two", 23)], order, ["no Python 3.12 on this machine: not tested with it"])
+    lines = recording.read_text().splitlines()
+    assert [line for line in lines if line.startswith("| ")][2:] == [
+        "| one | 1 | 1 | 1 | 1 | unit | 1,111 |",
+        "| two | 1 | 1 | 1 | 1 | unit | 23 |",
+    ]
+    assert lines[-1] == "no Python 3.12 on this machine: not tested with it"
+
+
 def test_the_page_shows_what_was_recorded() -> None:
     assert page.TABLE.read_text() == page.table(), "run bash tests/run --record"
-    kept = json.loads(page.RECORD.read_text())
+    kept = json.loads(page.RECORD.read_text()) if page.RECORD.exists() else {"lanes": []}
+    if not kept["lanes"]:
+        assert page.TABLE.read_text() == page.NOTHING
+        return
     tested = {lane["versions"]["Python"].rpartition(".")[0] for lane in kept["lanes"]}
     missing = {name for name in project.SUPPORTED if f"Python {name} " in " ".join(kept["missing"])}
     assert tested | missing == set(project.SUPPORTED)

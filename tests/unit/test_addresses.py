@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routeguard.addresses import read_address, read_node
+from routeguard.network.addresses import read_address, read_node
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from routeguard.authorities import read_authority, target_authority
+from routeguard.network.authorities import read_authority, target_authority
 from tests.support.requests import a_request
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routeguard.forwarded import (
+from routeguard.network.forwarded import (
     LONGEST_LINE,
     MOST_ENTRIES,
     Element,
@@ -215,7 +215,7 @@ def test_a_client_cannot_fool_a_proxy_that_appends(
 
 
 HOSTILE = """
-from routeguard.forwarded import read_elements
+from routeguard.network.forwarded import read_elements
 
 for line in (
     "  ," * 1000 + "(",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routeguard import ConfigError
-from routeguard.authorities import read_authority
+from routeguard.network.authorities import read_authority
 from routeguard.policies.hosts.policy import hosts
 
 

@@ -27,6 +27,8 @@ LAYERS = {
     "prometheus": VALUE,
     "running": RUNNING,
     "internals": INSIDE,
+    "network": GROUND,
+    "origins": GROUND,
 }
 """The height of each part; a file that is not named is ground, which all others stand on."""
 
@@ -154,7 +156,7 @@ def test_the_entry_of_the_command_line_is_an_entry_only() -> None:
         ("routeguard.policy", "if True:\n    from routeguard.routes.scope import Scope", True),
         ("routeguard.policies.cors.policy", "def f():\n    import routeguard.cli.main", True),
         ("routeguard.policies.cors.policy", "from routeguard.policy import Policy", False),
-        ("routeguard.origins", "from routeguard.configuration import shown", False),
+        ("routeguard.origins.patterns", "from routeguard.configuration import shown", False),
         ("routeguard.cli.main", "from routeguard.telling.check import check", False),
     ],
 )

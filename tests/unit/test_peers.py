@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routeguard.configuration import Faults
-from routeguard.peers import DEFAULT_TRUSTED, Trusted, make_trusted, read_trusted
+from routeguard.network.peers import DEFAULT_TRUSTED, Trusted, make_trusted, read_trusted
 from tests.support.requests import Transport, request_over
 
 

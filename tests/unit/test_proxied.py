@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routeguard import ConfigError, Policy
+from routeguard.bounded import LONGEST_KEY
 from routeguard.policies.proxied.decision import NOTHING, Reported
-from routeguard.policies.proxied.policy import KEPT, LONGEST_KEPT, proxied
+from routeguard.policies.proxied.policy import KEPT, proxied
 from tests.support.requests import Transport, request_over
 from tests.unit.proxiedoracle import told_by_elements, told_by_lists
 
@@ -323,7 +324,7 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(3 * KEPT):
         policy.reported(asked([(FOR, f"203.0.{number // 256}.{number % 256}")]))
     assert len(policy._known) == KEPT
-    policy.reported(asked([(FOR, "203.0.113.9" + " " * LONGEST_KEPT)]))
+    policy.reported(asked([(FOR, "203.0.113.9" + " " * LONGEST_KEY)]))
     assert len(policy._known) == KEPT
 
 

@@ -8,12 +8,11 @@ from enum import Enum
 from typing import ClassVar, Final
 
 from routeguard.asking import Stated
-from routeguard.configuration import ConfigError, Faults, shown
+from routeguard.configuration import ConfigError, Faults, read_seconds, shown
 from routeguard.finding import Finding
 from routeguard.policies.body import telling
 from routeguard.policies.body.serving import BoundBody
 from routeguard.policy import Place, Policy
-from routeguard.seconds import read_seconds
 
 __all__ = ["body"]
 

@@ -5,12 +5,12 @@ from collections.abc import Awaitable
 
 from aiohttp import hdrs, web
 
-from routeguard.body_timeout import BodyTimeout
 from routeguard.internals.bodies import is_whole, limit_body, refusal_of_lost
 from routeguard.internals.reader import GuardedReader
 from routeguard.internals.request import close_after_answer, length_of_body
 from routeguard.policy import Bound, Place
 from routeguard.quoting import quoted
+from routeguard.refusals import BodyTimeout
 from routeguard.running.deadlines import HandlerTimeout
 from routeguard.running.started import can_be_answered
 from routeguard.running.state import Run, State

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from routeguard.asking import Asked
-from routeguard.configuration import Faults, shown
+from routeguard.configuration import Faults, read_seconds, shown
 from routeguard.keys import KeyFunction, check_key, shown_key
 from routeguard.policies.concurrency_limit import telling
 from routeguard.policies.concurrency_limit.serving import BoundConcurrencyLimit
 from routeguard.policy import Place, Policy
-from routeguard.seconds import read_seconds
 
 __all__ = ["concurrency_limit"]
 

@@ -39,7 +39,7 @@ class Seats:
             seats: how many requests run at a time.
             places: how many wait.
         """
-        self.free = seats
+        self.free: int = seats
         """Whoever finds one free takes it by counting it down, before anything is awaited."""
         self._seats = seats
         self._places = places

@@ -47,11 +47,19 @@ class BoundConcurrencyLimit(Bound):
 
     def link(self, inner: Run) -> Run:
         """The chain's link: what is inside, in a seat."""
-        if self._policy.key is not None:
-            return self._link_by_key(inner)
-        seats = self._seats
+        key_of, leave = self._policy.key, self._leave
 
         async def run(request: web.Request, state: State) -> web.StreamResponse:
+            key, seats = None, self._seats
+            if key_of is not None:
+                found = key_of(request)
+                key = read_key(await found if isawaitable(found) else found)
+                if key is None:
+                    return await inner(request, state)
+                kept = self._by_key.get(key)
+                if kept is None:
+                    kept = self._by_key[key] = self._make()
+                seats = kept
             # Nothing is awaited between a free seat and the task of shielded work.
             if seats.free > 0:
                 seats.free -= 1
@@ -62,38 +70,10 @@ class BoundConcurrencyLimit(Bound):
             finally:
                 work = state.work
                 if work is None:
-                    seats.leave()
+                    leave(key, seats)
                 else:
                     state.work = None
-                    work.add_done_callback(lambda _: seats.leave())
-
-        return run
-
-    def _link_by_key(self, inner: Run) -> Run:
-        key_of = self._policy.key
-        assert key_of is not None
-
-        async def run(request: web.Request, state: State) -> web.StreamResponse:
-            found = key_of(request)
-            key = read_key(await found if isawaitable(found) else found)
-            if key is None:
-                return await inner(request, state)
-            seats = self._by_key.get(key)
-            if seats is None:
-                seats = self._by_key[key] = self._make()
-            if seats.free > 0:
-                seats.free -= 1
-            elif not await self._has_waited(seats, request):
-                return await inner(request, state)
-            try:
-                return await inner(request, state)
-            finally:
-                work = state.work
-                if work is None:
-                    self._leave(key, seats)
-                else:
-                    state.work = None
-                    work.add_done_callback(lambda _: self._leave(key, seats))
+                    work.add_done_callback(lambda _: leave(key, seats))
 
         return run
 
@@ -135,9 +115,9 @@ class BoundConcurrencyLimit(Bound):
             seats.close()
         return seats
 
-    def _leave(self, key: str, seats: Seats) -> None:
+    def _leave(self, key: str | None, seats: Seats) -> None:
         seats.leave()
-        if seats.is_idle and self._by_key.get(key) is seats:
+        if key is not None and seats.is_idle and self._by_key.get(key) is seats:
             del self._by_key[key]
 
     def close(self) -> None:

@@ -1,11 +1,11 @@
-"""The answers to preflights: the target's policy decides; what is granted again is kept."""
+"""The answers to preflights: the target's policy decides, and what it granted is kept."""
 
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 from multidict import CIMultiDict
 
-from routeguard.bounded import Bounded
+from routeguard.bounded import LONGEST_KEY, Bounded
 from routeguard.policies.cors.preflight import (
     REQUEST_HEADERS,
     REQUEST_METHOD,
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Preflights"]
 
 KEPT_GRANTS = 2048
-LONGEST_KEY = 512
 
 
 class Preflights:

@@ -1,11 +1,11 @@
 """The header fields of CORS, and the names that `cors` takes: methods and headers."""
 
-import re
 from collections.abc import Collection
 
 from multidict import CIMultiDict, istr
 
 from routeguard.configuration import Faults, listed, shown
+from routeguard.http import TOKEN, is_cors_header
 
 __all__ = [
     "ALLOW_CREDENTIALS",
@@ -13,7 +13,6 @@ __all__ = [
     "DEFAULT_ALLOW_HEADERS",
     "EXPOSE_HEADERS",
     "ORIGIN",
-    "TOKEN",
     "has_cors_headers",
     "read_expose_headers",
     "read_headers",
@@ -25,9 +24,6 @@ ALLOW_ORIGIN = istr("Access-Control-Allow-Origin")
 ALLOW_CREDENTIALS = istr("Access-Control-Allow-Credentials")
 EXPOSE_HEADERS = istr("Access-Control-Expose-Headers")
 ORIGIN = istr("Origin")
-
-TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-"""A method or field name (RFC 9110, section 5.6.2)."""
 
 DEFAULT_ALLOW_HEADERS = frozenset(
     {
@@ -97,7 +93,7 @@ def _names(parameter: str, given: object, example: str, faults: Faults) -> list[
 def has_cors_headers(headers: "CIMultiDict[str]") -> bool:
     """Whether a response has CORS headers, whoever has set them."""
     for name in headers:
-        if name[:1] in "Aa" and name[:15].lower() == "access-control-":
+        if name[:1] in "Aa" and is_cors_header(name):
             return True
     return False
 
@@ -106,5 +102,5 @@ def remove_cors_headers(headers: "CIMultiDict[str]") -> None:
     """Takes out every CORS header, whoever has set it."""
     if not has_cors_headers(headers):
         return
-    for name in [name for name in headers if name[:15].lower() == "access-control-"]:
+    for name in [name for name in headers if is_cors_header(name)]:
         headers.popall(name, None)

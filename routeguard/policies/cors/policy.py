@@ -15,11 +15,11 @@ from multidict import CIMultiDict, istr
 from yarl import URL
 
 from routeguard.asking import Asked, Stated
-from routeguard.configuration import Faults, shown
+from routeguard.configuration import Faults, read_seconds, shown
 from routeguard.finding import Finding
 from routeguard.http import vary_by
-from routeguard.origin_findings import TRUST_CODES
-from routeguard.origins import OriginSet, read_origin, serialised
+from routeguard.origins.findings import TRUST_CODES
+from routeguard.origins.patterns import OriginSet, read_origin, serialised
 from routeguard.policies.cors import telling
 from routeguard.policies.cors.fields import (
     ALLOW_CREDENTIALS,
@@ -35,7 +35,6 @@ from routeguard.policies.cors.fields import (
 from routeguard.policies.cors.serving import AnswersPreflights, BoundCors
 from routeguard.policy import Place, Policy
 from routeguard.running.application import Running
-from routeguard.seconds import read_seconds
 
 __all__ = ["Predicate", "cors"]
 
@@ -80,7 +79,7 @@ class cors(Policy):
             `timedelta`; their own default, about 5 seconds, where it is not given.
 
     Raises:
-        ConfigError: anything that cannot be meant, all faults at once: an origin with a path,
+        ConfigError: an invalid value, with all faults at once: an origin with a path,
             trailing slash, default port or non-ASCII host; no origin at all; credentials
             together with `"*"` or `"null"`; names that are no header or method.
     """
@@ -149,7 +148,7 @@ class cors(Policy):
         put(self, "_arity", arity)
 
     def explain(self, asked: Asked) -> Iterable[tuple[str, str]]:
-        """What becomes of the origin, and of a preflight for the method."""
+        """Whether the origin is allowed, and how a preflight for the method is answered."""
         return telling.rows(self, asked)
 
     def findings(self, stated: Stated) -> Iterable[Finding]:
@@ -183,12 +182,12 @@ class cors(Policy):
 
     @property
     def asks_nobody(self) -> bool:
-        """Whether an origin is allowed or not once and for all, with no predicate to be asked."""
+        """Whether the answer for an origin never changes, since there is no predicate to ask."""
         return isinstance(self.origins, tuple)
 
     @property
     def plain_origins(self) -> frozenset[str]:
-        """The exact origins, where naming them and `Vary` is all that is to be written."""
+        """The exact origins, where only `Vary` and the origin are to be written; else none."""
         return frozenset() if self._common else self.known
 
     def bind(self, place: Place) -> BoundCors:

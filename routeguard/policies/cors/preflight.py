@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from aiohttp import hdrs, web
 from multidict import CIMultiDict, istr
 
-from routeguard.http import REQUEST_METHOD, VARY
-from routeguard.origins import is_of_host
-from routeguard.policies.cors.fields import ALLOW_CREDENTIALS, ALLOW_ORIGIN, ORIGIN, TOKEN
+from routeguard.http import REQUEST_METHOD, TOKEN, VARY
+from routeguard.origins.patterns import is_of_host
+from routeguard.policies.cors.fields import ALLOW_CREDENTIALS, ALLOW_ORIGIN, ORIGIN
 from routeguard.quoting import quoted
 
 if TYPE_CHECKING:

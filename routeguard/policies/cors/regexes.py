@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, product
 
-from routeguard.origins import serialised
-from routeguard.suffixes import registrable, split_pattern
+from routeguard.origins.patterns import serialised
+from routeguard.origins.suffixes import registrable, split_pattern
 
 __all__ = ["admitted", "loose_parts", "stranger"]
 

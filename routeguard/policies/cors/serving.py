@@ -58,7 +58,7 @@ class BoundCors(Bound):
     def _mark(
         self, request: web.Request, response: web.StreamResponse, state: State
     ) -> Awaitable[None] | None:
-        # What a preflight is answered says all there is to say.
+        # The answer to a preflight has its headers already.
         if state.noted(IS_PREFLIGHT) or self.policy.write_known(request, response.headers):
             return None
         return self.examine(request, response, state)

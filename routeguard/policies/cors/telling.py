@@ -8,11 +8,11 @@ from multidict import CIMultiDict
 
 from routeguard.asking import Asked, OnlyRunning, Stated, at_once
 from routeguard.finding import Finding, Severity
-from routeguard.origin_findings import plain_http, public_suffixes
+from routeguard.origins.findings import plain_http, public_suffixes
+from routeguard.origins.suffixes import registrable, split_pattern
 from routeguard.policies.cors.field_findings import field_findings
 from routeguard.policies.cors.preflight import REQUEST_METHOD, Refusal, judge
 from routeguard.policies.cors.regexes import admitted, loose_parts, stranger
-from routeguard.suffixes import registrable, split_pattern
 
 if TYPE_CHECKING:
     from routeguard.policies.cors.policy import cors

@@ -1,4 +1,4 @@
-"""`errors`: what a view raises becomes the right answer, and nothing it carried is lost."""
+"""`errors`: what a handler raises is answered, with the headers and cookies that it carried."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -146,7 +146,7 @@ class errors(Policy):
         return BoundErrors(self, place)
 
     def ignores(self, error: Exception) -> bool:
-        """Whether an error is none of this policy's business."""
+        """Whether this policy leaves an error alone."""
         if is_http_exception(error) and 100 <= error.status < 400:
             return True
         if isinstance(error, ExceptionGroup) and self.ignore:

@@ -4,11 +4,9 @@ import re
 from collections.abc import Mapping
 
 from routeguard.configuration import Faults, shown
+from routeguard.http import TOKEN, is_cors_header
 
 __all__ = ["read_fields"]
-
-TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-"""A field name (RFC 9110, section 5.6.2)."""
 
 UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, which could end the line, and what UTF-8 cannot encode."""
@@ -63,7 +61,7 @@ def _fault_of_name(name: str, value: object) -> str | None:
     lowered = name.lower()
     if lowered in FRAMING or lowered.startswith("sec-websocket-"):
         return f"{name!r} says how the message is framed, which is aiohttp's: leave it out"
-    if lowered.startswith("access-control-"):
+    if is_cors_header(name):
         return f"{name!r} is written by cors: state a cors(...) policy"
     if lowered == "vary" and value is None:
         return f"{name!r} is only added to, since caches rely on it: leave it out"

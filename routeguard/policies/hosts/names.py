@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from yarl import URL
 
-from routeguard.authorities import Authority, read_authority
 from routeguard.configuration import Faults, shown
+from routeguard.network.authorities import Authority, read_authority
 
 __all__ = ["HostPattern", "HostSet", "read_name"]
 

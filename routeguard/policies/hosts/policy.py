@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from routeguard.asking import Asked
-from routeguard.authorities import Authority
 from routeguard.configuration import Faults, shown
+from routeguard.network.authorities import Authority
 from routeguard.policies.hosts import telling
 from routeguard.policies.hosts.names import HostPattern, HostSet, read_name
 from routeguard.policies.hosts.serving import BoundHosts

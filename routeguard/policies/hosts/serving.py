@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from routeguard.authorities import Authority
+from routeguard.network.authorities import Authority
 from routeguard.policy import Bound, Place
 from routeguard.quoting import quoted
 from routeguard.running.events import Action

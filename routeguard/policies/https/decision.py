@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from routeguard.authorities import Authority
-from routeguard.forwarded import Element, read_elements, read_scheme
+from routeguard.network.authorities import Authority
+from routeguard.network.forwarded import Element, read_elements, read_scheme
 
 __all__ = ["is_malformed", "over_https", "reported_scheme"]
 
@@ -48,7 +48,7 @@ def _meaning(value: str, expected: str) -> str | None:
     scheme = read_scheme(value)
     if read_scheme(expected) is None:
         return "http" if value else None  # such as X-Forwarded-Ssl: off
-    # Of what is no scheme at all, nothing is believed.
+    # A value that is no scheme says nothing.
     return scheme if scheme == "http" or expected == "https" else None
 
 

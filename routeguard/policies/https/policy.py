@@ -10,24 +10,23 @@ from aiohttp import web
 from multidict import CIMultiDict, istr
 from yarl import URL
 
-from routeguard.addresses import Node
 from routeguard.asking import Asked, Stated
-from routeguard.authorities import Authority, connection_scheme
-from routeguard.configuration import Faults, shown
+from routeguard.configuration import Faults, read_seconds, shown
 from routeguard.finding import Finding
+from routeguard.http import TOKEN
 from routeguard.internals.request import change_request
-from routeguard.peers import DEFAULT_TRUSTED, Trusted, make_trusted, read_trusted
+from routeguard.network.addresses import Node
+from routeguard.network.authorities import Authority, connection_scheme
+from routeguard.network.peers import DEFAULT_TRUSTED, Trusted, make_trusted, read_trusted
 from routeguard.policies.https import telling
 from routeguard.policies.https.decision import over_https, reported_scheme
 from routeguard.policies.https.serving import BoundHttps
 from routeguard.policy import Place, Policy
 from routeguard.running.proxies import asked_authority
-from routeguard.seconds import read_seconds
 
 __all__ = ["https"]
 
 DEFAULT_HEADERS = {"X-Forwarded-Proto": "https"}
-FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 HSTS = re.compile(
     r'max-age=(\d+|"\d+")([ \t]*;[ \t]*(includeSubDomains|preload))*[ \t]*;?',
     re.IGNORECASE | re.ASCII,
@@ -184,7 +183,7 @@ def _read_headers(headers: Mapping[str, str], faults: Faults) -> tuple[tuple[str
         faults.add("match_headers is empty, so that nothing is read: leave it out")
     read = []
     for name, value in headers.items():
-        if not isinstance(name, str) or not FIELD_NAME.fullmatch(name):
+        if not isinstance(name, str) or not TOKEN.fullmatch(name):
             faults.add(f"match_headers: {shown(name)} is no header name")
         elif not isinstance(value, str) or not value.strip() or "," in value:
             faults.add(f"match_headers: {shown(value)} is no value of {name}: write 'https'")

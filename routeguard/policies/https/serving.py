@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from aiohttp import web
 
-from routeguard.authorities import TARGET_SETS_SCHEME, connection_scheme
 from routeguard.http import vary_by
+from routeguard.network.authorities import TARGET_SETS_SCHEME, connection_scheme
 from routeguard.policy import Bound, Place
 from routeguard.running.events import Action
 from routeguard.running.proxies import proxied_of

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from routeguard.addresses import UNIX, Address, Node, read_node
-from routeguard.authorities import read_authority
 from routeguard.configuration import shown
-from routeguard.forwarded import (
+from routeguard.network.addresses import UNIX, Address, Node, read_node
+from routeguard.network.authorities import read_authority
+from routeguard.network.forwarded import (
     MOST_ENTRIES,
     Element,
     count_entries,
@@ -17,7 +17,7 @@ from routeguard.forwarded import (
     read_elements,
     read_scheme,
 )
-from routeguard.peers import Trusted
+from routeguard.network.peers import Trusted
 
 __all__ = ["NOTHING", "FieldLines", "Reported", "ignored", "report"]
 

@@ -7,13 +7,13 @@ from typing import ClassVar
 from aiohttp import web
 from multidict import istr
 
-from routeguard.addresses import Node
 from routeguard.asking import Asked, Stated
-from routeguard.bounded import Bounded
+from routeguard.bounded import LONGEST_KEY, Bounded
 from routeguard.configuration import Faults, shown
 from routeguard.finding import Finding
-from routeguard.forwarded import MOST_ENTRIES
-from routeguard.peers import DEFAULT_TRUSTED, EVERYONE, Trusted, make_trusted, read_trusted
+from routeguard.network.addresses import Node
+from routeguard.network.forwarded import MOST_ENTRIES
+from routeguard.network.peers import DEFAULT_TRUSTED, EVERYONE, Trusted, make_trusted, read_trusted
 from routeguard.policies.proxied import telling
 from routeguard.policies.proxied.decision import NOTHING, FieldLines, Reported, report
 from routeguard.policies.proxied.serving import BoundProxied
@@ -28,7 +28,6 @@ FORWARDED = istr("Forwarded")
 
 NO_LINES: tuple[str, ...] = ()
 KEPT = 1000
-LONGEST_KEPT = 512
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -162,7 +161,7 @@ class proxied(Policy):
                 host=self.host,
                 scheme=scheme,
             )
-            if sum(len(line) for lines in written for line in lines) <= LONGEST_KEPT:
+            if sum(len(line) for lines in written for line in lines) <= LONGEST_KEY:
                 self._known.put(key, known)
         return known
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from routeguard.authorities import connection_scheme
 from routeguard.internals.request import change_request
+from routeguard.network.authorities import connection_scheme
 from routeguard.policy import Bound
 from routeguard.running.proxies import Proxied, note_proxied, proxied_of
 from routeguard.running.state import Run, State, StateMark, run_on_clone

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from routeguard.asking import Asked, Stated
 from routeguard.finding import Finding, few
-from routeguard.peers import EVERYONE
+from routeguard.network.peers import EVERYONE
 from routeguard.policies.proxied.decision import ignored
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ class Fields:
         # Of a limit with one rate, which is the usual one.
         self._name = f'"{self._names[0]}";r='
         self._window = rates[0].window
-        self.policy = self._policy("")
+        self.policy: str = self._policy("")
         """The value of `RateLimit-Policy`."""
 
     def limit(self, counts: Sequence[Count], suffix: str = "") -> str:

@@ -6,14 +6,13 @@ from datetime import timedelta
 from typing import ClassVar, TypeVar, overload
 
 from routeguard.asking import Stated
-from routeguard.configuration import ConfigError, Faults, listed, shown
+from routeguard.configuration import ConfigError, Faults, listed, read_seconds, shown
 from routeguard.finding import Finding
 from routeguard.policies.shield import telling
 from routeguard.policies.shield.serving import BoundShield
 from routeguard.policies.shield.work import ShieldedWork
 from routeguard.policy import Place, Policy
 from routeguard.running.deadlines import Bounds
-from routeguard.seconds import read_seconds
 
 __all__ = ["Shield", "shield"]
 
@@ -30,7 +29,8 @@ class Shield(Policy):
     ends the waiting, not the work; what the work sends after that never reaches the connection.
     A body that had fully arrived can still be read. Work that fails with nobody left to tell is
     logged on `routeguard.shield`. A WebSocket handshake is shielded only by a decorator of its
-    own, never by a rule or fallback. How many run at once is not limited.
+    own, never by a rule or fallback. How many run at once is not limited; `concurrency_limit`
+    limits it.
 
     Args:
         methods: shield only requests with these methods, in any case. Default: all.
@@ -38,7 +38,7 @@ class Shield(Policy):
             start; a client that still waits gets `HandlerTimeout`. Default: no limit.
 
     Raises:
-        ConfigError: a method that is none, or a limit that is no time.
+        ConfigError: `methods` names something that is no HTTP method, or `limit` is no time.
     """
 
     finding_codes: ClassVar[Mapping[str, str]] = {"RG301": "a shield on routes that only read"}

@@ -4,11 +4,11 @@ from collections.abc import Awaitable
 
 from aiohttp import web
 
+from routeguard.http import is_websocket_handshake
 from routeguard.policies.shield.work import ShieldedWork
 from routeguard.policy import Bound, Place
 from routeguard.running.deadlines import Bounds
 from routeguard.running.state import Run, State
-from routeguard.websocket import is_websocket_handshake
 
 __all__ = ["BoundShield"]
 

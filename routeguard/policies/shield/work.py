@@ -137,7 +137,7 @@ class ShieldedWork(Service):
             _bring_out(job.context)
         if request.transport is None:
             job.tell("left", seconds=loop.time() - job.started)
-            # aiohttp throws the answer away. What the log has already, it would have a second time.
+            # aiohttp throws the answer away. An exception that is in the log it would log again.
             if _report(job, task):
                 return web.Response(status=500)
         response, error = task.result()

@@ -8,7 +8,7 @@ from typing import ClassVar
 from aiohttp import web
 
 from routeguard.asking import Stated
-from routeguard.configuration import ConfigError, Faults, shown
+from routeguard.configuration import ConfigError, Faults, read_seconds, shown
 from routeguard.finding import Finding
 from routeguard.policies.timeout import telling
 from routeguard.policies.timeout.serving import BoundTimeout
@@ -16,7 +16,6 @@ from routeguard.policy import Place, Policy
 from routeguard.running.application import RUNNING
 from routeguard.running.deadlines import Bounds, Deadline
 from routeguard.running.state import state_of
-from routeguard.seconds import read_seconds
 
 __all__ = ["RunningDeadline", "deadline", "timeout"]
 

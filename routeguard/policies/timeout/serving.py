@@ -5,9 +5,9 @@ import logging
 
 from aiohttp import web
 
-from routeguard.body_timeout import BodyTimeout
 from routeguard.policy import Bound, Place
 from routeguard.quoting import quoted
+from routeguard.refusals import BodyTimeout
 from routeguard.running.deadlines import Bounds, Deadline, HandlerTimeout
 from routeguard.running.started import GOING_AWAY, can_be_answered, cut_off
 from routeguard.running.state import Run, State
@@ -55,7 +55,7 @@ class BoundTimeout(Bound):
                 finally:
                     state.clock = None
                     queue.pop(key, None)  # a response that has begun has left already
-                    if clock.unusual:
+                    if clock.materialised:
                         deadline = clock.leave(key)
                     elif not queue:
                         clock.disarm()

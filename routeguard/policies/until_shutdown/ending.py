@@ -48,7 +48,7 @@ class OpenResponse:
         self._group = group
         self._request = request
         self._state = state
-        self.task = task
+        self.task: Task = task
         self._cancelling = task.cancelling()
         self._cancelled = False
         self.ends_by: float | None = None

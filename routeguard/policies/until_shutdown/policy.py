@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from routeguard.asking import Asked
-from routeguard.configuration import ConfigError, Faults, shown
+from routeguard.configuration import ConfigError, Faults, read_seconds, shown
 from routeguard.policies.until_shutdown.ending import Endings
 from routeguard.policies.until_shutdown.serving import BoundUntilShutdown
 from routeguard.policy import Place, Policy
-from routeguard.seconds import read_seconds
 
 __all__ = ["until_shutdown"]
 

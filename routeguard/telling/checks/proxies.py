@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from routeguard.authorities import Authority
 from routeguard.finding import Finding
 from routeguard.keys import client_address
-from routeguard.peers import DEFAULT_TRUSTED
+from routeguard.network.authorities import Authority
+from routeguard.network.peers import DEFAULT_TRUSTED
 from routeguard.policies.concurrency_limit.policy import concurrency_limit
 from routeguard.policies.hosts.policy import hosts
 from routeguard.policies.https.policy import https

@@ -1,52 +1,26 @@
-"""A failure after the response has started, or the client has gone, is in the log once."""
+"""A failure after the response has started is in the log once, whoever writes it."""
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
 
 import pytest
 from aiohttp import web
 from pytest_aiohttp import AiohttpServer
 
-import routeguard
-from routeguard import Policy, errors, get_error_response, problem_details, timeout
-from tests.server.errors.cases import Told
+from routeguard import (
+    HandlerTimeout,
+    Policy,
+    errors,
+    get_error_response,
+    shield,
+    timeout,
+)
+from tests.server.errors.failing import POLICIES, RAISED, again, logged, served
 from tests.support.rawhttp import PATIENCE, get, talk
-from tests.support.serving import until
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-RAISED: list[Callable[[], Exception]] = [
-    lambda: ValueError("x"),
-    lambda: web.HTTPNotFound(),
-    lambda: web.HTTPServiceUnavailable(),
-    lambda: Told(status=404),
-    lambda: TimeoutError(),
-    lambda: ConnectionResetError("a database hung up"),
-    lambda: ExceptionGroup("g", [KeyError("a")]),
-]
 BODIES: dict[str, dict[str, str]] = {"chunked": {}, "of known length": {"Content-Length": "100"}}
-
-
-def logged(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    quiet = ("aiohttp.access", "asyncio")
-    return [one for one in caplog.records if one.name not in quiet and one.levelno > logging.DEBUG]
-
-
-def served(handler: Handler, *policies: Policy) -> web.Application:
-    app = web.Application()
-    app.router.add_get("/", handler)
-    routeguard.setup(app, *policies)
-    return app
-
-
-POLICIES: dict[str, tuple[Policy, ...]] = {
-    "errors": (errors(),),
-    "with a timeout": (errors(problem_details), timeout(20, idle=20)),
-    "only what is named": (errors(None, on={KeyError: problem_details}),),
-    "ignoring all": (errors(ignore=Exception),),
-}
 
 
 @pytest.mark.parametrize("policies", POLICIES.values(), ids=POLICIES)
@@ -166,9 +140,20 @@ async def test_what_an_error_handler_began_is_cut_off_and_not_reset(
             assert await reader.read() == b""
 
 
-@pytest.mark.parametrize("bound", ["idle", "total"])
+BOUNDS: dict[str, Policy] = {
+    "idle": timeout(20, idle=0.125),
+    "total": timeout(20, total=0.125),
+    "limit": shield(limit=0.125),
+}
+
+
+@pytest.mark.parametrize("answering", [(), (errors(),), (errors(None, on={KeyError: again}),)])
+@pytest.mark.parametrize("bound", BOUNDS)
 async def test_a_bound_that_passes_in_a_stream(
-    aiohttp_server: AiohttpServer, caplog: pytest.LogCaptureFixture, bound: str
+    aiohttp_server: AiohttpServer,
+    caplog: pytest.LogCaptureFixture,
+    bound: str,
+    answering: tuple[Policy, ...],
 ) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -177,95 +162,33 @@ async def test_a_bound_that_passes_in_a_stream(
         await asyncio.Event().wait()
         raise AssertionError
 
-    limits = timeout(20, idle=0.125) if bound == "idle" else timeout(20, total=0.125)
-    server = await aiohttp_server(served(handler, limits, errors()))
+    server = await aiohttp_server(served(handler, BOUNDS[bound], *answering))
     with caplog.at_level(logging.DEBUG):
-        await talk(get("/"), port=server.port)
+        received = await talk(get("/"), port=server.port)
         await server.close()
+    assert b"part" in received and b"0\r\n\r\n" not in received
     (record,) = logged(caplog)
-    for part in ("GET", "(/)", bound, "0.125 s"):
+    assert record.levelno == logging.ERROR
+    assert record.name == ("routeguard.errors" if answering else "routeguard.timeout")
+    for part in ("GET /", "started", f"({bound} bound of 0.125 s)"):
         assert part in record.getMessage()
+    assert record.exc_info is not None and isinstance(record.exc_info[1], HandlerTimeout)
 
 
-# --- clients that have gone -----------------------------------------------------------------------
-
-
-@contextlib.asynccontextmanager
-async def abandoned(app: web.Application, *, cancelling: bool) -> AsyncIterator[None]:
-    """A server whose only client has hung up after the handler has begun."""
-    runner = web.AppRunner(app, handler_cancellation=cancelling)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        _, writer = await asyncio.open_connection(*runner.addresses[0][:2])
-        writer.write(get("/"))
-        async with asyncio.timeout(PATIENCE):
-            await app[BEGUN].wait()
-        writer.transport.abort()
-        yield
-    finally:
-        await runner.cleanup()
-
-
-BEGUN = web.AppKey("begun", asyncio.Event)
-
-
-@pytest.mark.parametrize("started", [False, True])
-@pytest.mark.parametrize("make", RAISED)
-@pytest.mark.parametrize("policies", POLICIES.values(), ids=POLICIES)
-async def test_after_the_client_has_gone(
-    caplog: pytest.LogCaptureFixture,
-    make: Callable[[], Exception],
-    started: bool,
-    policies: tuple[Policy, ...],
+@pytest.mark.parametrize("bound", ["start", "total", "limit"])
+async def test_a_bound_that_passes_before_the_response(
+    aiohttp_server: AiohttpServer, caplog: pytest.LogCaptureFixture, bound: str
 ) -> None:
-    ended = asyncio.Event()
-
     async def handler(request: web.Request) -> web.StreamResponse:
-        if started:
-            await web.StreamResponse().prepare(request)
-        request.app[BEGUN].set()
-        await until(lambda: request.transport is None)
-        ended.set()
-        raise make()
+        await asyncio.Event().wait()
+        raise AssertionError
 
-    app = served(handler, *policies)
-    app[BEGUN] = asyncio.Event()
+    server = await aiohttp_server(served(handler, BOUNDS.get(bound, timeout(0.125))))
     with caplog.at_level(logging.DEBUG):
-        async with abandoned(app, cancelling=False), asyncio.timeout(PATIENCE):
-            await ended.wait()
-    records = logged(caplog)
-    if started:
-        assert [one.name for one in records] == ["routeguard.errors"]
-    else:
-        status = getattr(make(), "status", 504 if isinstance(make(), TimeoutError) else 500)
-        is_left = policies not in (POLICIES["errors"], POLICIES["with a timeout"])
-        is_quiet = isinstance(make(), web.HTTPException) if is_left else status < 500
-        assert len(records) == (0 if is_quiet else 1)
-
-
-async def test_a_stream_that_the_client_has_left_is_no_failure(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    ended = asyncio.Event()
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        request.app[BEGUN].set()
-        try:
-            while True:
-                await response.write(b"tick")
-                await asyncio.sleep(0.001)
-        finally:
-            ended.set()
-
-    app = served(handler, errors())
-    app[BEGUN] = asyncio.Event()
-    with caplog.at_level(logging.DEBUG):
-        async with abandoned(app, cancelling=False), asyncio.timeout(PATIENCE):
-            await ended.wait()
+        received = await talk(get("/?secret=1"), port=server.port)
+        await server.close()
+    assert received.startswith(b"HTTP/1.1 504 ")
     (record,) = logged(caplog)
-    assert (record.name, record.levelno) == ("routeguard.errors", logging.INFO)
-    assert record.getMessage() == "GET / (/): the client left before the response had ended"
+    assert (record.name, record.levelno) == ("routeguard.timeout", logging.ERROR)
+    assert record.getMessage().startswith("GET / is answered with 504: ")
+    assert f"({bound} bound of 0.125 s)" in record.getMessage()

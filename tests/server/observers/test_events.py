@@ -1,10 +1,12 @@
 """What observers are told, of every kind of policy, over real connections."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, web
@@ -36,6 +38,16 @@ from tests.support.seen import PAGE
 from tests.support.serving import serving, soon, until
 
 PATIENCE = 20.0
+
+FIELDS = ("status", "error", "seconds", "bound")
+PAGE_OF_EVENTS = Path(__file__).parents[3] / "docs" / "reference" / "events.md"
+ROW = re.compile(r"^\| `(\w+)` \| `([\w ]+)` \| .* \|(.*)\|$", re.MULTILINE)
+
+# What each event has, by policy and action, as the documentation tells.
+DOCUMENTED: dict[tuple[str, str], set[str]] = {
+    (policy, action): set(re.findall(r"`(\w+)`", has))
+    for policy, action, has in ROW.findall(PAGE_OF_EVENTS.read_text(encoding="utf-8"))
+} | {("daily", "refused"): {"status", "error"}}
 
 number: ContextVar[str] = ContextVar("number", default="outside any request")
 
@@ -69,6 +81,9 @@ class Seen:
             for one in self.events
         ]
         assert set(self.numbers) <= {"7"}, "called in another context than the request's"
+        for one in self.events:
+            has = {name for name in FIELDS if getattr(one, name) is not None}
+            assert has <= DOCUMENTED[one.policy, one.action], one
         self.events.clear()
         self.numbers.clear()
         return told
@@ -253,6 +268,29 @@ async def test_a_body_that_is_too_large(aiohttp_client: AiohttpClient) -> None:
     assert seen.take() == [
         "body refused 413 POST /items/{id}",
         "errors answered 413 POST /items/{id}",
+    ]
+
+
+async def told_of_a_late_body(server: AiohttpServer, *policies: Policy) -> list[str]:
+    """What is told of a client that stops in the middle of its body."""
+    seen = Seen()
+    running = await server(application(seen, *policies))
+    head = "POST /items/7 HTTP/1.1\r\nHost: a\r\nX-Number: 7\r\nContent-Length: 9\r\n\r\nhalf"
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+    writer.write(head.encode())
+    async with asyncio.timeout(PATIENCE):
+        assert b" 408 " in await reader.readline()
+    writer.close()  # or the server would wait for the rest
+    return seen.take()
+
+
+async def test_a_body_that_is_late(aiohttp_server: AiohttpServer) -> None:
+    assert await told_of_a_late_body(aiohttp_server, body(idle=0.05)) == [
+        "body expired 408 POST /items/{id} idle"
+    ]
+    assert await told_of_a_late_body(aiohttp_server, timeout(0.05), errors()) == [
+        "timeout expired 408 POST /items/{id} start",
+        "errors answered 408 POST /items/{id}",
     ]
 
 
@@ -485,3 +523,14 @@ async def test_a_kind_of_the_applications_own_tells_what_it_does(
         place = [one.place for one in seen.events]
         assert place == ["fallback"] * len(told)
         assert seen.take() == told
+
+
+@pytest.mark.parametrize(("policy", "action"), DOCUMENTED)
+def test_every_documented_event_is_provoked_here(policy: str, action: str) -> None:
+    tests = Path(__file__).parent.rglob("test_*.py")
+    limits = Path(__file__).parents[1] / "concurrency_limit" / "test_concurrency_limit.py"
+    texts = [one.read_text(encoding="utf-8") for one in (*tests, limits)]
+    if action == "would refuse" or (policy, action) == ("concurrency_limit", "left"):
+        assert any(policy in text and f'"{action}"' in text for text in texts)
+    else:
+        assert any(f'"{policy} {action} ' in text for text in texts)

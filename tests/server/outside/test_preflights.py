@@ -72,19 +72,23 @@ async def test_the_route_of_a_preflight_is_told_by_its_class_however_often_it_co
     assert watching.seen[-1].endswith(f"{path}, {__name__}.pay")
 
 
+@pytest.mark.parametrize("is_outside", [True, False], ids=["outside", "inside"])
 async def test_what_is_noted_while_the_target_is_resolved_stays_with_the_target(
-    aiohttp_client: AiohttpClient, monkeypatch: pytest.MonkeyPatch
+    aiohttp_client: AiohttpClient, monkeypatch: pytest.MonkeyPatch, is_outside: bool
 ) -> None:
     """Crash reporters watch the router, and name the request after what it resolves to."""
     named: ContextVar[str] = ContextVar("named", default="nothing")
     resolve = web.UrlDispatcher.resolve
     resolved: list[str] = []
     names: list[str] = []
+    handlers: set[str] = set()
 
     async def watched(router: web.UrlDispatcher, request: web.Request) -> web.UrlMappingMatchInfo:
         found = await resolve(router, request)
         resolved.append(request.method)
         named.set(request.method)
+        if request.method == "OPTIONS":
+            handlers.add(f"{found.handler.__module__}.{found.handler.__qualname__}")
         return found
 
     @web.middleware
@@ -96,13 +100,14 @@ async def test_what_is_noted_while_the_target_is_resolved_stays_with_the_target(
     monkeypatch.setattr(web.UrlDispatcher, "resolve", watched)
     app = web.Application()
     app.router.add_post("/pay", pay)
-    setup(app, cors(PAGE), outside=[name])
+    setup(app, cors(PAGE), outside=[name] if is_outside else [])
     client = await aiohttp_client(app)
     for _ in range(2):
         async with client.options("/pay", headers=ASKS) as response:
             assert response.status == 204
-    assert names == ["OPTIONS", "OPTIONS"]
+    assert names == (["OPTIONS", "OPTIONS"] if is_outside else [])
     assert resolved == ["OPTIONS", "POST", "OPTIONS"]
+    assert handlers == {"aiohttp.web_urldispatcher.SystemRoute._handle"}
 
 
 async def test_a_preflight_that_is_let_through_after_all_is_a_405_each_time(

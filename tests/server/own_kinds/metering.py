@@ -1,15 +1,25 @@
 """A module of an application, with two kinds of policy of its own that live with it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from routeguard import Place, Policy, deadline, shielded_count
-from routeguard.configuration import ConfigError
+import routeguard
+from routeguard import (
+    ConfigError,
+    Finding,
+    Place,
+    Policy,
+    deadline,
+    exempt,
+    rule,
+    shielded_count,
+)
+from routeguard.asking import Asked, Stated
 
 __all__ = ["LOG", "Meter", "metered", "metered_work"]
 
@@ -21,7 +31,16 @@ LOG = web.AppKey[list[str]]("log", list)
 class metered(Policy):  # noqa: N801  # it reads as a decorator
     """Counts requests, one at a time, outside timeout and shield."""
 
+    finding_codes: ClassVar[Mapping[str, str]] = {"METER1": "a meter without a name"}
+
     name: str
+
+    def explain(self, asked: Asked) -> Iterator[tuple[str, str]]:
+        yield "meter", f"{asked.request.path} counts for {self.name or 'nobody'}"
+
+    def findings(self, stated: Stated) -> Iterator[Finding]:
+        if not self.name:
+            yield Finding("METER1", "warning", stated.place, "it has no name", "name it")
 
     def bind(self, place: Place) -> "Meter":
         return Meter(self.name, "X-Requests", place)
@@ -101,3 +120,18 @@ class unbound(Policy):  # noqa: N801
 
     def bind(self, place: Place) -> object:
         raise ConfigError(f"unbound() cannot stand at {place}")
+
+
+async def page(request: web.Request) -> web.Response:
+    return web.Response()
+
+
+def make_app() -> web.Application:
+    app = web.Application()
+    app[LOG] = []
+    app.router.add_get("/decorated", metered("own")(page))
+    app.router.add_get("/ruled", page)
+    app.router.add_get("/exempt", exempt(metered)(page))
+    app.router.add_get("/other", page)
+    routeguard.setup(app, rule("/ruled", metered("")), metered("all"))
+    return app

@@ -1,6 +1,7 @@
 """Kinds of a user's own have state that is made at start-up and ends at cleanup."""
 
 import asyncio
+import json
 import pathlib
 from collections.abc import AsyncIterator
 
@@ -24,10 +25,12 @@ from routeguard import (
     shield,
     timeout,
 )
+from routeguard.cli.main import main
 from routeguard.routes.rules import Rule
 from routeguard.serving import fast_lane
 from tests.server.own_kinds.metering import (
     LOG,
+    make_app,
     metered,
     metered_work,
     misbound,
@@ -156,6 +159,26 @@ async def test_it_ends_after_shielded_work_and_before_the_cleanup() -> None:
         "work stops at 1",
         "database closes",
     ]
+
+
+async def test_in_applications_within_applications_each_lives_once() -> None:
+    async def closes(app: web.Application) -> None:
+        app[LOG].append("cleaned up")
+
+    log: list[str] = []
+    inner, app = metering(metered("inner")), metering(metered_work("outer"), metered("all"))
+    inner[LOG] = app[LOG] = log
+    inner.on_cleanup.append(closes)
+    app.add_subapp("/inner", inner)
+    await serve(app, "/inner/x", "/x")
+    assert sorted(log[:3]) == [
+        "all bound to fallback",
+        "inner bound to fallback of /inner",
+        "outer bound to fallback",
+    ]
+    for name, count in (("inner", 1), ("outer", 2), ("all", 1)):
+        assert log.count(f"{name} starts") == log.count(f"{name} stops at {count}") == 1
+    assert log[-1] == "cleaned up"
 
 
 async def streams(request: web.Request) -> web.StreamResponse:
@@ -327,6 +350,34 @@ async def test_what_cannot_be_meant_is_refused_at_start_up(policy: Policy, fault
     with pytest.raises(ConfigError, match=fault):
         await runner.setup()
     await runner.cleanup()
+
+
+def told(capsys: pytest.CaptureFixture[str], command: str, *options: str) -> str:
+    main([command, f"{make_app.__module__}:make_app", *options])
+    return capsys.readouterr().out
+
+
+def test_commands_know_it(capsys: pytest.CaptureFixture[str]) -> None:
+    routes = json.loads(told(capsys, "routes", "--only", "metered", "--json"))
+    assert routes["kinds"] == ["metered"]
+    assert routes["applications"][0]["fallbacks"] == {"metered": ["metered(name='all')"]}
+    applies = {one["path"]: one["policies"]["metered"]["applies"] for one in routes["routes"]}
+    assert applies == {
+        "/decorated": ["metered(name='own')"],
+        "/ruled": ["metered(name='')"],
+        "/exempt": [],
+        "/other": ["metered(name='all')"],
+    }
+    explained = told(capsys, "explain", "GET", "/ruled")
+    assert "metered(name='')  (rule 1 \"/ruled\")" in explained
+    assert "/ruled counts for nobody" in explained
+    found = json.loads(told(capsys, "check", "--json"))
+    codes = [one["code"] for one in found["findings"]]
+    assert "METER1" in codes
+    ignored = json.loads(told(capsys, "check", "--json", "--ignore", "meter1"))
+    assert [one["code"] for one in ignored["findings"]] == [
+        code for code in codes if code != "METER1"
+    ]
 
 
 def test_no_command_starts_anything() -> None:

@@ -42,7 +42,7 @@ def lane(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 def nothing_is_left(app: web.Application) -> bool:
     """Whether no clock waits for a request any more."""
     clocks = app[RUNNING].clocks._clocks.values()
-    return all(not one.queue and not one.unusual and one.timer is None for one in clocks)
+    return all(not one.queue and not one.materialised and one.timer is None for one in clocks)
 
 
 # What one request does when it is handed on twice at once: the first, and the second.

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -155,3 +156,26 @@ async def test_work_that_fails_as_its_client_goes_is_logged_once(
         await until(lambda: shielded_count(guarded) == 0)
         await asyncio.sleep(SHORT / 2)
     assert len(shield_records(caplog)) == 1
+
+
+async def test_a_file_that_is_cut_off_is_no_failure(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """The event loop sends a file by itself, past the response's writer."""
+    file = tmp_path / "large"
+    with file.open("wb") as made:
+        made.truncate(50_000_000)
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.FileResponse(file)
+        await response.prepare(request)
+        return response
+
+    caplog.set_level(logging.INFO, logger="routeguard.shield")
+    app = app_of(handler, shield, timeout(None, total=SHORT))
+    async with serving(app) as server:
+        client = (await server.dial()).get("/")  # it reads nothing
+        await until(lambda: shielded_count(app) == 1)
+        await until(lambda: shielded_count(app) == 0)
+        client.hang_up()
+    assert [one.levelname for one in shield_records(caplog)] == ["INFO"]

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def found_by(tool: str) -> Any:
     return json.loads(done.stdout)
 
 
-def table(tools: "list[str]") -> str:
+def table(tools: Sequence[str]) -> str:
     """The table for some tools: a line a case."""
     lines = [["answer", "status", *tools], ["---", "--:", *["---"] * len(tools)]]
     for case in CASES:
@@ -65,6 +66,6 @@ def _cell(tool: str, found: Any) -> str:
 
 
 if __name__ == "__main__":
-    from tests.server.tools.tools import TOOLS
+    from tests.server.tools.tools import SHOWN
 
-    FILE.write_text(table(list(TOOLS)), encoding="utf-8")
+    FILE.write_text(table(SHOWN), encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import Protocol
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-__all__ = ["TOOLS", "Seen", "Tool"]
+__all__ = ["SHOWN", "TOOLS", "Seen", "Tool"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +203,8 @@ class Sentry:
     can_be_left_out = False
     in_root = False
 
+    style = "method_and_path_pattern"
+
     def __init__(self) -> None:
         import sentry_sdk
         from sentry_sdk.envelope import Envelope
@@ -224,7 +226,7 @@ class Sentry:
             "http://key@127.0.0.1:9/1",
             transport=Kept,
             traces_sample_rate=1.0,
-            integrations=[AioHttpIntegration(transaction_style="method_and_path_pattern")],
+            integrations=[AioHttpIntegration(transaction_style=self.style)],
         )
         self.outside: tuple[Middleware, ...] = ()
 
@@ -244,6 +246,12 @@ class Sentry:
                 status = data.get("http.response.status_code")
                 seen.append(Seen(status, str(item["transaction"]), "; ".join(told)))
         return seen
+
+
+class SentryByHandler(Sentry):
+    """The same, as it names requests by default."""
+
+    style = "handler_name"
 
 
 class Span(Protocol):
@@ -292,10 +300,14 @@ class Datadog:
         ]
 
 
+SHOWN = ("OpenTelemetry", "Prometheus", "request ids", "Sentry", "Datadog")
+"""Those that the documentation shows."""
+
 TOOLS: dict[str, Callable[[], Tool]] = {
     "OpenTelemetry": OpenTelemetry,
     "Prometheus": Prometheus,
     "request ids": RequestIds,
     "Sentry": Sentry,
+    "Sentry, by handler": SentryByHandler,
     "Datadog": Datadog,
 }

@@ -174,7 +174,7 @@ def seen(
         client.hang_up()
         await asyncio.sleep(0)
         clock = app[RUNNING].clocks.of("start", LIMIT)
-        assert (clock.queue, clock.unusual, clock.timer) == ({}, {}, None)
+        assert (clock.queue, clock.materialised, clock.timer) == ({}, {}, None)
         sent = [x for x in bytes(client.received).splitlines() if not x.startswith(b"Date: ")]
         ours = [one.getMessage() for one in log.records if one.name.startswith("routeguard")]
         return sent, closed, ours, hooked

@@ -199,7 +199,7 @@ def test_nothing_is_kept_of_requests_that_have_ended(handler: Handler) -> None:
                 wire.hang_up()
         await asyncio.sleep(100)
         clock = app[RUNNING].clocks.of("start", LIMIT)
-        assert (clock.queue, clock.unusual, clock.timer) == ({}, {}, None)
+        assert (clock.queue, clock.materialised, clock.timer) == ({}, {}, None)
         assert loop.standing() == []
 
     run_virtually(main)

@@ -6,9 +6,9 @@ from collections.abc import Collection
 
 from aiohttp import web
 
-from routeguard.addresses import UNIX, Address, Node, read_address
 from routeguard.bounded import Bounded
 from routeguard.configuration import Faults, listed, shown
+from routeguard.network.addresses import UNIX, Address, Node, read_address
 
 __all__ = [
     "DEFAULT_TRUSTED",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from routeguard.finding import Finding, few
-from routeguard.suffixes import is_loopback, is_public_suffix, split_pattern
+from routeguard.origins.suffixes import is_loopback, is_public_suffix, split_pattern
 
 __all__ = ["TRUST_CODES", "is_plain_http", "plain_http", "public_suffixes"]
 

@@ -5,6 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from routeguard import http
+from routeguard.bounded import LONGEST_KEY
+
 __all__ = [
     "LONGEST_LINE",
     "MOST_ENTRIES",
@@ -21,7 +24,6 @@ MOST_ENTRIES = 100
 LONGEST_LINE = 4000
 """In characters; a longer line of `Forwarded` says nothing."""
 KEPT_LINES = 512
-LONGEST_KEPT = 512
 
 SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 
@@ -31,7 +33,7 @@ SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 # one, what a client sent could pass for the element that the proxy appended. What follows a
 # closing quote must be a separator, so a quote that a client left open cannot swallow a proxy's
 # element. Possessive quantifiers keep the time to tell proportional to the length.
-TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+TOKEN = f"{http.TOKEN.pattern}+"
 UNQUOTED = r"[!#$%&'*+\-.^_`|~0-9A-Za-z:/\[\]]++"
 QUOTED = r'"(?:[\t !#-\[\]-~]|\\[\t !-~])*+"'
 PAIR = rf"(?:{TOKEN}=(?:{UNQUOTED}|{QUOTED}))"
@@ -112,7 +114,7 @@ def read_elements(line: str) -> tuple[Element, ...] | None:
         Its elements from the left. `None` where the line is malformed, is longer than
         `LONGEST_LINE`, or names a parameter twice in one element.
     """
-    if len(line) <= LONGEST_KEPT:
+    if len(line) <= LONGEST_KEY:
         return _read_kept(line)
     return _read(line) if len(line) <= LONGEST_LINE else None
 
