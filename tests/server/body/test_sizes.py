@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 
 from routeguard import Policy, body, errors, shield
+from routeguard.internals.reader import GuardedReader
 from tests.server.body.sending import FRAMINGS, WAYS, Reading, as_is, goes_on, head, send_in
 from tests.support.serving import serving, soon, until
 
@@ -185,3 +186,27 @@ async def test_an_oversized_body_never_is_a_200(way: str) -> None:
             await goes_on(client, answer)
             client.hang_up()
     assert reading.stolen == 0
+
+
+async def test_not_a_byte_is_handed_out_once_the_body_has_failed() -> None:
+    """What came before stays unread: no handler goes on with the beginning of what is refused."""
+
+    async def read_late(request: web.Request) -> object:
+        content = request.content
+        assert isinstance(content, GuardedReader)
+        await until(lambda: content.state.failure is not None)
+        for _ in range(2):
+            for read in content.readchunk, content.readline, content.readany, content.read:
+                with pytest.raises(web.HTTPRequestEntityTooLarge):
+                    await read()
+            with pytest.raises(web.HTTPRequestEntityTooLarge):
+                content.read_nowait()
+        return await content.read(1)
+
+    reading = Reading(read_late, (body(600),))
+    async with serving(reading.app()) as server:
+        client = await server.dial()
+        client.send(head(b"Transfer-Encoding: chunked\r\n") + b"12c\r\n" + bytes(300) + b"\r\n")
+        await asyncio.sleep(0.02)
+        client.send(b"12d\r\n" + bytes(301) + b"\r\n0\r\n\r\n")
+        assert (await client.answer()).status == 413
