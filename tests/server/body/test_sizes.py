@@ -206,7 +206,7 @@ async def test_not_a_byte_is_handed_out_once_the_body_has_failed() -> None:
     reading = Reading(read_late, (body(600),))
     async with serving(reading.app()) as server:
         client = await server.dial()
-        client.send(head(b"Transfer-Encoding: chunked\r\n") + b"12c\r\n" + bytes(300) + b"\r\n")
+        client.send(head(b"Transfer-Encoding: chunked\r\n") + b"12c\r\n" + b"\n" * 300 + b"\r\n")
         await asyncio.sleep(0.02)
         client.send(b"12d\r\n" + bytes(301) + b"\r\n0\r\n\r\n")
         assert (await client.answer()).status == 413
