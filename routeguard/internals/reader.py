@@ -309,7 +309,6 @@ class GuardedReader(StreamReader):
             await super()._wait(func_name)
         finally:
             self._stop_waiting()
-        self._timer.assert_timeout()
 
     def _read_nowait_chunk(self, n: int) -> bytes:
         self._timer.assert_timeout()

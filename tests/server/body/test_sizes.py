@@ -1,13 +1,15 @@
 """How large a body may be: each way of reading, each framing, around the limit to the byte."""
 
+import asyncio
 import random
 
 import pytest
 from aiohttp import web
 
 from routeguard import Policy, body, errors, shield
-from tests.server.body.sending import FRAMINGS, WAYS, Reading, goes_on, head, send_in
-from tests.support.serving import serving
+from routeguard.internals.reader import GuardedReader
+from tests.server.body.sending import FRAMINGS, WAYS, Reading, as_is, goes_on, head, send_in
+from tests.support.serving import serving, soon, until
 
 APPLICATION = 1000
 LIMITS: dict[str, tuple[body, int | None]] = {
@@ -94,6 +96,35 @@ async def test_the_handler_does_not_run_where_too_much_has_come_already() -> Non
     assert reading.outcomes == []
 
 
+@pytest.mark.parametrize(
+    "way", [way for way in WAYS if WAYS[way].body is as_is and "nowait" not in way]
+)
+async def test_the_byte_too_many_comes_alone_with_the_end(way: str) -> None:
+    """All before it has been read: nothing but the failure says that the body is not whole."""
+    read_so_far = asyncio.Event()
+    one = WAYS[way]
+
+    async def read(request: web.Request) -> object:
+        reading_on = asyncio.ensure_future(one.read(request))
+        content = request.content
+        await until(lambda: content.total_bytes == 600 and not content._size)
+        read_so_far.set()
+        return await reading_on
+
+    reading = Reading(read, (body(600), errors()))
+    async with serving(reading.app()) as server:
+        client = await server.dial()
+        client.send(head(b"Transfer-Encoding: chunked\r\n") + b"1\r\n\n\r\n")
+        for size in (300, 299):
+            await asyncio.sleep(0.01)
+            client.send(b"%x\r\n%s\r\n" % (size, b"\n" * size))
+        await soon(read_so_far)
+        client.send(b"1\r\n\n\r\n0\r\n\r\n")
+        answer = await client.answer()
+        assert answer.status == 413
+        await goes_on(client, answer)
+
+
 async def test_no_body_may_come() -> None:
     reading = Reading(web.Request.read, (body(0),))
     async with serving(reading.app()) as server:
@@ -155,3 +186,27 @@ async def test_an_oversized_body_never_is_a_200(way: str) -> None:
             await goes_on(client, answer)
             client.hang_up()
     assert reading.stolen == 0
+
+
+async def test_not_a_byte_is_handed_out_once_the_body_has_failed() -> None:
+    """What came before stays unread: no handler goes on with the beginning of what is refused."""
+
+    async def read_late(request: web.Request) -> object:
+        content = request.content
+        assert isinstance(content, GuardedReader)
+        await until(lambda: content.state.failure is not None)
+        for _ in range(2):
+            for read in content.readchunk, content.readline, content.readany, content.read:
+                with pytest.raises(web.HTTPRequestEntityTooLarge):
+                    await read()
+            with pytest.raises(web.HTTPRequestEntityTooLarge):
+                content.read_nowait()
+        return await content.read(1)
+
+    reading = Reading(read_late, (body(600),))
+    async with serving(reading.app()) as server:
+        client = await server.dial()
+        client.send(head(b"Transfer-Encoding: chunked\r\n") + b"12c\r\n" + b"\n" * 300 + b"\r\n")
+        await asyncio.sleep(0.02)
+        client.send(b"12d\r\n" + bytes(301) + b"\r\n0\r\n\r\n")
+        assert (await client.answer()).status == 413

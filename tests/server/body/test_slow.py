@@ -86,13 +86,32 @@ async def test_a_steady_drip_does_not_last_for_ever(framing: str) -> None:
     assert error.bound == "total"
 
 
-async def test_a_gzip_header_that_drips_is_heard_and_bounded() -> None:
-    """Nothing is unpacked of the first bytes, and nobody but the connection knows of them."""
-    name = gzip.compress(b"x")[:3] + b"\x08" + bytes(6) + b"a" * 200  # a file name without end
+def gzip_with_a_long_name(content: bytes) -> bytes:
+    """RFC 1952, section 2.3: a header of which nothing can be unpacked until the name has ended."""
+    packed = gzip.compress(content)
+    return packed[:3] + b"\x08" + packed[4:10] + b"a" * 200 + b"\0" + packed[10:]
+
+
+async def test_a_gzip_header_that_drips_is_heard() -> None:
+    """Nothing is unpacked of it, and nobody but the connection knows that it comes."""
+    reading = Reading(READ, (body(idle=1),))
+    sent = gzip_with_a_long_name(b"tea")
+    async with serving(reading.app(), shutdown_timeout=0.1) as server:
+        fields = b"Content-Encoding: gzip\r\nContent-Length: %d\r\n" % len(sent)
+        client = await begun(server, fields)
+        before = time.monotonic()
+        await drip(client, sent[:210], 0.01)
+        assert time.monotonic() - before > 1.5
+        client.send(sent[210:])
+        assert (await client.answer()).status == 200
+    assert reading.outcomes == [b"tea"]
+
+
+async def test_a_gzip_header_that_drips_is_bounded() -> None:
     reading = Reading(READ, (body(idle=LONG, total=0.3),))
     async with serving(reading.app(), shutdown_timeout=0.1) as server:
         client = await begun(server, b"Content-Encoding: gzip\r\nContent-Length: 9999\r\n")
-        await drip(client, name, 0.01)
+        await drip(client, gzip_with_a_long_name(b"")[:200], 0.01)
         assert (await client.answer()).status == 408
 
 
