@@ -33,7 +33,7 @@ def test_routes_of_the_tour_states_fallbacks_once_and_for_each_route_what_is_nea
     ]
     own = "cors(['http://127.0.0.1:*', 'http://localhost:*'])"
     by_route = rows(text)
-    assert len(by_route) == 15
+    assert len(by_route) == 21
     assert {name: stated(row) for name, row in by_route.items() if "\n" in row} == {
         "GET /reports/{period}": [("timeout(0.5)", "decorator")],
         "POST /payments": [("shield", "decorator")],
@@ -47,7 +47,7 @@ def test_routes_of_the_tour_states_fallbacks_once_and_for_each_route_what_is_nea
     }
     assert by_route["GET /orders"].endswith(" examples.tour.api.orders")
     assert text.count("problem_details") == 1
-    assert re.fullmatch(r"15 routes; none of them has .*\buse\b.*", text.splitlines()[-1])
+    assert re.fullmatch(r"21 routes; none of them has .*\buse\b.*", text.splitlines()[-1])
 
 
 @pytest.mark.parametrize("target", [TOUR, SHOP])
@@ -181,8 +181,13 @@ def test_routes_as_data() -> None:
     assert product["policies"]["timeout"] == {
         "applies": ["timeout(2)"],
         "considered": [
-            {"policy": "timeout(2)", "place": "decorator", "verdict": "applies"},
-            {"policy": "timeout(30)", "place": "fallback", "verdict": "decorator is nearer"},
+            {"policy": "timeout(2)", "place": "decorator", "verdict": "applies", "status": ""},
+            {
+                "policy": "timeout(30)",
+                "place": "fallback",
+                "verdict": "decorator is nearer",
+                "status": "",
+            },
         ],
         "note": "",
     }
