@@ -12,10 +12,12 @@ from collections.abc import AsyncIterator, Callable
 from aiohttp import web
 
 import routeguard
+from examples.tour.dripping import offer_dripping
 from examples.tour.replica import offer_replicas
 from examples.tour.store import Orders, Row, opened
 from routeguard import (
     Event,
+    body,
     concurrency_limit,
     cors,
     csrf,
@@ -199,6 +201,12 @@ async def thumbnail(request: web.Request) -> web.Response:
     return web.json_response({"picture of": request.match_info["item"]})
 
 
+@routes.post("/photos")
+@body(200_000, total=0.8)
+async def photo(request: web.Request) -> web.Response:
+    return web.json_response({"bytes": len(await request.read())}, status=201)
+
+
 def protect(api: web.Application, *observers: Observer) -> None:
     routeguard.setup(
         api,
@@ -219,6 +227,7 @@ def make_api(*observers: Observer) -> web.Application:
     api = web.Application()
     api.add_routes(routes)
     offer_replicas(api, make_api)
+    offer_dripping(api)
     protect(api, *observers)
     api.cleanup_ctx.append(database)
     return api

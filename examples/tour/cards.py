@@ -153,6 +153,18 @@ CARDS = (
         (api.thumbnail,),
         (Action("queued", "Six at once", "GET", "/thumbnails/lamp", "concurrency_limit"),),
     ),
+    Card(
+        "upload",
+        "Too much, and too slow",
+        "A photo of 300 kB is over the route's limit: the handler does not run, and the page can "
+        "read the 413. Then a client that sends one byte every 100 ms, which no page can be. It is "
+        "waited for 0.8 s in all, answered with 408, and disconnected.",
+        (api.photo,),
+        (
+            Action("large", "Upload 300 kB", "POST", "/photos", "body"),
+            Action("dripped", "Have a client drip", "POST", "/photos", "body"),
+        ),
+    ),
 )
 
 

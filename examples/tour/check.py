@@ -219,6 +219,18 @@ async def queue(client: Client) -> str:
     return f"two after {waits[0]:.2f} s, two after {waits[3]:.2f} s, two refused"
 
 
+async def upload(client: Client) -> str:
+    small, _ = await client.ask("POST", "/photos", body="x" * 1000)
+    large, _ = await client.ask("POST", "/photos", body="x" * 300_000)
+    expect("the statuses", (small.status, large.status), (201, 413))
+    header = "Access-Control-Allow-Origin"
+    expect(f"the refusal's {header}", large.headers.get(header), client.tour.page)
+    response, _ = await client.ask("POST", "/dripping-clients")
+    dripped = await response.json()
+    expect("the dripping client's status", dripped["status"], 408)
+    return f"300 kB 413; a drip 408 after {dripped['bytes']} bytes and {dripped['seconds']:.2f} s"
+
+
 DONE = (
     shield,
     timeout,
@@ -232,6 +244,7 @@ DONE = (
     csrf,
     rate,
     queue,
+    upload,
 )
 
 CHECKS: dict[str, Callable[[Client], Awaitable[str]]] = {check.__name__: check for check in DONE}

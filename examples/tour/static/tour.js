@@ -260,6 +260,16 @@ const actions = {
     const claimed = served.length === 4 && refused.length === 2 && waited.length === 2;
     return [claimed, `${served.length} served, ${waited.length} of them after waiting; ${refused.length} refused`];
   },
+  async large(log, path) {
+    const { response, status } = await call(log, "POST", path, { body: new Blob([new Uint8Array(300_000)]) });
+    log.row("page", await response.text());
+    return [status === 413, `${status}: the page can read why`];
+  },
+  async dripped(log) {
+    const { response } = await call(log, "POST", "/dripping-clients");
+    const { status, bytes, seconds } = await response.json();
+    return [status === 408, `${status} after ${bytes} bytes and ${seconds} s`];
+  },
   async forged(log, path) {
     const { response, status } = await call(log, "POST", path);
     log.row("page", await response.text());
