@@ -33,7 +33,7 @@ def test_routes_of_the_tour_states_fallbacks_once_and_for_each_route_what_is_nea
     ]
     own = "cors(['http://127.0.0.1:*', 'http://localhost:*'])"
     by_route = rows(text)
-    assert len(by_route) == 21
+    assert len(by_route) == 23
     nearer = {name: stated(row) for name, row in by_route.items() if "\n" in row}
     assert (
         nearer
@@ -47,12 +47,13 @@ def test_routes_of_the_tour_states_fallbacks_once_and_for_each_route_what_is_nea
             "GET /v1/orders/{number}": [("errors()", "decorator")],
             "POST /imports": [("timeout(None)", 'rule 1 "POST /imports"')],
             "POST /account/close": [("csrf()", "decorator")],
+            "POST /photos": [("body(200_000, total=0.8)", "decorator")],
         }
         == nearer
     )
     assert by_route["GET /orders"].endswith(" examples.tour.api.orders")
     assert text.count("problem_details") == 1
-    assert re.fullmatch(r"21 routes; none of them has .*\buse\b.*", text.splitlines()[-1])
+    assert re.fullmatch(r"23 routes; none of them has .*\buse\b.*", text.splitlines()[-1])
 
 
 @pytest.mark.parametrize("target", [TOUR, SHOP])
