@@ -144,7 +144,10 @@ def is_own_connection(request: web.BaseRequest, error: BaseException) -> bool:
     while step is not None:
         frame = step.tb_frame
         # A file goes past the writer; the event loop sends it.
-        if frame.f_code is SEND_FILE or frame.f_locals.get("self") in (writer, protocol):
+        owner = frame.f_locals.get("self")
+        # The writer of a WebSocket is one of its own, on the same protocol.
+        same = owner is not None and getattr(owner, "protocol", None) is protocol
+        if frame.f_code is SEND_FILE or owner in (writer, protocol) or same:
             return True
         step = step.tb_next
     return False

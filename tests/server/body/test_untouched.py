@@ -83,10 +83,6 @@ async def test_routes_without_it_have_aiohttps_own_reader(entries: tuple[Policy,
     assert seen == [web.Request, aiohttp.StreamReader]
 
 
-@pytest.mark.skipif(
-    "handler" in web.RequestHandler.start.__code__.co_varnames,
-    reason="aiohttp 3.11 itself has the task of a connection in a cycle",
-)
 @pytest.mark.parametrize("policies", [(), (shield,), (timeout(60),)], ids=str)
 @pytest.mark.parametrize(
     ("fields", "sent", "status"),
@@ -132,3 +128,8 @@ async def test_a_failed_upload_is_freed_without_the_collector(
                 await until(lambda: all(one() is None for one in held))
         finally:
             gc.enable()
+
+
+if "handler" in web.RequestHandler.start.__code__.co_varnames:
+    # aiohttp 3.11 itself has the task of a connection in a cycle: there is nothing to be seen.
+    del test_a_failed_upload_is_freed_without_the_collector
