@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Iterable
 
 from aiohttp import web
-from aiohttp.http import StreamWriter
+from aiohttp.http import StreamWriter, WebSocketWriter
 from multidict import CIMultiDict
 
 from routeguard.internals.request import UnguardedError, is_served
@@ -146,8 +146,8 @@ def is_own_connection(request: web.BaseRequest, error: BaseException) -> bool:
         # A file goes past the writer; the event loop sends it.
         owner = frame.f_locals.get("self")
         # The writer of a WebSocket is one of its own, on the same protocol.
-        same = owner is not None and getattr(owner, "protocol", None) is protocol
-        if frame.f_code is SEND_FILE or owner in (writer, protocol) or same:
+        sends_frames = isinstance(owner, WebSocketWriter) and owner.protocol is protocol
+        if frame.f_code is SEND_FILE or owner in (writer, protocol) or sends_frames:
             return True
         step = step.tb_next
     return False
