@@ -3,7 +3,7 @@
 from aiohttp import StreamReader, web
 
 from routeguard.internals.body_state import lost
-from routeguard.internals.reader import GuardedReader, is_awaited
+from routeguard.internals.reader import GuardedReader, WholeReader, is_awaited
 from routeguard.internals.request import (
     UnguardedError,
     guard_request,
@@ -42,11 +42,14 @@ def guard_body(request: web.BaseRequest) -> GuardedReader | None:
     body = request.content
     if isinstance(body, GuardedReader):
         return body
-    if type(body) is StreamReader:
+    is_kept = type(body) is WholeReader
+    if is_kept or type(body) is StreamReader:
         # The one way in: aiohttp made it, and its methods cannot be replaced.
         body.__class__ = GuardedReader
         assert isinstance(body, GuardedReader)
         body.guard()
+        if is_kept:
+            body.keep(request.task)
         return body
     if request.body_exists and is_served(request):
         raise UnguardedError(body, "the body of a request is read by")
@@ -60,11 +63,16 @@ def keep_body(request: web.Request) -> None:
         UnguardedError: the server made a reader or writer of another class.
     """
     check_writer(request)
-    body = guard_body(request)
-    if body is not None:
-        body.keep(request.task)
-        if is_form_with_files(request):
-            guard_request(request)
+    body = request.content
+    if type(body) is StreamReader and body.is_eof() and body.exception() is None:
+        body.__class__ = WholeReader
+    elif type(body) is not WholeReader:
+        guarded = guard_body(request)
+        if guarded is None:
+            return  # there is no body
+        guarded.keep(request.task)
+    if is_form_with_files(request):
+        guard_request(request)
 
 
 def abandon_body(request: web.Request) -> None:
@@ -93,7 +101,9 @@ def is_whole(request: web.Request, max_size: int | None) -> bool:
         max_size: bytes, unpacked; `None` where the application's limit stays.
     """
     body = request.content
-    if type(body) is not StreamReader or not body.is_eof() or body.exception() is not None:
+    if type(body) is not WholeReader and (
+        type(body) is not StreamReader or not body.is_eof() or body.exception() is not None
+    ):
         return False
     if is_form_with_files(request):
         return False  # whose files are to be closed

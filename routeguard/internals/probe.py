@@ -15,7 +15,7 @@ from aiohttp.http import StreamWriter
 
 from routeguard.internals.bodies import is_waiting_for_body, limit_body
 from routeguard.internals.expect import DEFAULT
-from routeguard.internals.reader import GuardedReader
+from routeguard.internals.reader import GuardedReader, WholeReader
 from routeguard.internals.request import GuardedRequest, change_request
 from routeguard.internals.writer import DetachedError, GuardedWriter, guard_writer
 
@@ -63,12 +63,13 @@ def _missing() -> Iterator[str]:
 
 
 def _not_exchangeable() -> Iterator[str]:
-    guarded = {
-        web.Request: GuardedRequest,
-        StreamReader: GuardedReader,
-        StreamWriter: GuardedWriter,
-    }
-    for cls, other in guarded.items():
+    guarded = (
+        (web.Request, GuardedRequest),
+        (StreamReader, WholeReader),
+        (StreamReader, GuardedReader),
+        (StreamWriter, GuardedWriter),
+    )
+    for cls, other in guarded:
         made: object = object.__new__(cls)
         try:
             object.__setattr__(made, "__class__", other)

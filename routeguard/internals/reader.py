@@ -1,4 +1,4 @@
-"""The exchanged class of a body's reader: what `shield` and `body` ask of it.
+"""The exchanged classes of a body's reader: what `shield` and `body` ask of it.
 
 Under `shield`, what has arrived in full stays readable whatever becomes of the connection; what
 has not arrived by then fails. When a connection is lost, and after every answer, aiohttp sets an
@@ -8,6 +8,9 @@ reached its end.
 Under `body`, the reader counts what arrives and how long anybody waits for it. A body that has
 failed is never seen to end: each way of reading comes to `_wait` or `_read_nowait_chunk`, and both
 ask the state, which raises.
+
+Most bodies have arrived in full before their handler runs. Under `shield` alone, nothing can go
+wrong with such a body any more but what aiohttp does to it itself.
 """
 
 import asyncio
@@ -30,7 +33,7 @@ from routeguard.internals.body_state import (
 )
 from routeguard.internals.tap import ParserTap
 
-__all__ = ["READ_AT_ONCE", "GuardedReader", "is_awaited"]
+__all__ = ["READ_AT_ONCE", "GuardedReader", "WholeReader", "is_awaited"]
 
 READ_AT_ONCE = 2**20
 """Bytes: the most that is unpacked at one go, and half of what is read ahead of the handler."""
@@ -44,6 +47,15 @@ LOOKS_EVERY = 1.0
 """Seconds between looks whether a client is there still, of a connection that lingers."""
 
 _NOT_GIVEN = BaseException("no cause given")
+
+
+class WholeReader(StreamReader):
+    """A body that has arrived in full, and stays readable whatever becomes of its connection."""
+
+    __slots__ = ()
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException = _NOT_GIVEN) -> None:
+        """Does nothing: aiohttp calls it when the connection is lost, and after each answer."""
 
 
 class GuardedReader(StreamReader):

@@ -22,10 +22,13 @@ LONGEST_HOST = 253  # RFC 1035, section 2.3.4, written with dots but without the
 # As browsers serialise hosts (URL standard, host serializer): a label may begin or end with a
 # hyphen, which registries refuse, and the root's dot at the end stays.
 LABEL = r"[a-z0-9_-]{1,63}"
+LABEL_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-."
+LONGEST_LABEL = 63
 HOST = rf"{LABEL}(?:\.{LABEL})*\.?|\[[0-9a-f:.]+\]"
 SCHEME = r"[a-z][a-z0-9+.-]*"
 ORIGIN = re.compile(rf"({SCHEME})://({HOST})(?::([1-9][0-9]{{0,4}}))?", re.ASCII)
 OF_HOST = re.compile(rf"(https?)://((?:{HOST})(?::[1-9][0-9]{{0,4}})?)", re.ASCII)
+PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 GIVEN = re.compile(r"(?:(?P<scheme>[^:/?#]*):)?(?P<slashes>//)?(?P<rest>[^/?#]*)(?P<tail>.*)")
 
 
@@ -45,18 +48,17 @@ def serialised(text: str) -> str | None:
     if text == "null":
         return text
     text = text.lower()
-    return text if split_origin(text) is not None else None
+    return text if _is_origin(text) else None
 
 
-def split_origin(text: str) -> tuple[str, str, str] | None:
-    """Scheme, host and port (`""` for the default) of a serialised origin; `None` for others."""
+def _is_origin(text: str) -> bool:
     found = ORIGIN.fullmatch(text)
     if found is None:
-        return None
-    scheme, host, port = found[1], found[2], found[3] or ""
-    if port and (int(port) > 65535 or DEFAULT_PORTS.get(scheme) == int(port)):
-        return None
-    return (scheme, host, port) if len(host.removesuffix(".")) <= LONGEST_HOST else None
+        return False
+    scheme, host, port = found[1], found[2], found[3]
+    if port is not None and not _is_port(port, scheme):
+        return False
+    return len(host.removesuffix(".")) <= LONGEST_HOST
 
 
 def is_of_host(origin: str, host: str) -> bool:
@@ -80,59 +82,78 @@ def is_of_host(origin: str, host: str) -> bool:
 
 
 class OriginSet:
-    """Origins and origin patterns, as a set that tells in constant time what belongs to it."""
+    """Origins and origin patterns, as a set that tells in constant time what belongs to it.
 
-    __slots__ = ("_any_port", "_exact", "_subdomains", "_subdomains_any_port")
+    A text belongs to it only as browsers serialise origins: see `serialised`.
+    """
+
+    __slots__ = ("_any_port", "_exact", "_parents", "_parents_any_port")
 
     def __init__(self, patterns: Iterable[str]) -> None:
         """Takes patterns that `read_origin` has passed."""
         self._exact: set[str] = set()
-        self._any_port: set[tuple[str, str]] = set()
-        self._subdomains: set[tuple[str, str, str]] = set()
-        self._subdomains_any_port: set[tuple[str, str]] = set()
+        self._any_port: set[str] = set()
+        """Origins without their port."""
+        self._parents: dict[str, list[str]] = {}
+        """Of subdomains: host and port of their parent, and the schemes with `://`."""
+        self._parents_any_port: dict[str, list[str]] = {}
         for pattern in patterns:
-            scheme, _, rest = pattern.partition("://")
-            any_port = rest.endswith(":*")
-            rest = rest.removesuffix(":*")
-            if rest.startswith("*."):
-                host, port = _host_and_port(rest[2:])
-                if any_port:
-                    self._subdomains_any_port.add((scheme, host))
-                else:
-                    self._subdomains.add((scheme, host, port))
-            elif any_port:
-                self._any_port.add((scheme, rest))
-            else:
-                self._exact.add(pattern)
+            fixed = pattern.removesuffix(":*")
+            scheme, _, host = fixed.partition("://")
+            if host.startswith("*."):
+                known = [self._parents, self._parents_any_port]
+                for parents in known if fixed != pattern else known[:1]:
+                    parents.setdefault(host[2:], []).append(f"{scheme}://")
+                continue
+            self._exact.add(fixed)
+            if fixed != pattern:
+                self._any_port.add(fixed)
 
-    def __contains__(self, origin: str) -> bool:
-        if origin in self._exact:
-            return True
-        if not (self._any_port or self._subdomains or self._subdomains_any_port):
+    def __contains__(self, origin: object) -> bool:
+        if not isinstance(origin, str):
             return False
-        parts = split_origin(origin)
-        if parts is None:
-            return False
-        scheme, host, port = parts
-        if (scheme, host) in self._any_port:
+        if origin in self._exact or _is_below(self._parents, origin):
             return True
-        if self._subdomains or self._subdomains_any_port:
-            # The labels from the right are what a pattern fixes: one look-up for each.
-            dot = host.find(".")
-            while dot >= 0:
-                parent = host[dot + 1 :]
-                if (scheme, parent, port) in self._subdomains:
-                    return True
-                if (scheme, parent) in self._subdomains_any_port:
-                    return True
-                dot = host.find(".", dot + 1)
+        if not self._any_port and not self._parents_any_port:
+            return False
+        fixed, _, port = origin.rpartition(":")
+        return (fixed in self._any_port or _is_below(self._parents_any_port, fixed)) and (
+            _is_port(port, fixed.partition(":")[0])
+        )
+
+
+def _is_below(parents: dict[str, list[str]], origin: str) -> bool:
+    """Whether an origin is of a subdomain of one of the parents."""
+    # The labels from the right are what a pattern fixes: one look-up for each.
+    dot = origin.find(".") if parents else -1
+    while dot >= 0:
+        for start in parents.get(origin[dot + 1 :], ()):
+            if origin.startswith(start):
+                return _are_labels(origin[len(start) : dot]) and _fits(origin, start)
+        dot = origin.find(".", dot + 1)
+    return False
+
+
+def _are_labels(text: str) -> bool:
+    """Whether a text is one or more labels of a host."""
+    if text.strip(LABEL_CHARACTERS):
+        return False  # something else stands among them
+    return all(0 < len(label) <= LONGEST_LABEL for label in text.split("."))
+
+
+def _fits(origin: str, start: str) -> bool:
+    """Whether the host of an origin, which starts with a scheme, is no longer than one can be."""
+    if len(origin) <= LONGEST_HOST:
+        return True
+    host = origin[len(start) :].partition(":")[0]
+    return len(host.removesuffix(".")) <= LONGEST_HOST
+
+
+def _is_port(text: str, scheme: str) -> bool:
+    """Whether a text is a port as an origin has it: never the scheme's default one."""
+    if not PORT.fullmatch(text):
         return False
-
-
-def _host_and_port(rest: str) -> tuple[str, str]:
-    found = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d+))?", rest)
-    assert found is not None
-    return found[1], found[2] or ""
+    return int(text) <= 65535 and DEFAULT_PORTS.get(scheme) != int(text)
 
 
 def read_origin(given: str | URL) -> tuple[str, list[str]]:
@@ -190,7 +211,7 @@ def _check_authority(name: str, scheme: str, rest: str) -> list[str]:
     host, port = split[1], split[2]
     faults = []
     if port is not None and port != "*":
-        if not re.fullmatch(r"[1-9][0-9]{0,4}", port) or int(port) > 65535:
+        if not PORT.fullmatch(port) or int(port) > 65535:
             faults.append(f"{name}: `{port}` is no port: write 1 to 65535, or `*` for any")
         elif DEFAULT_PORTS.get(scheme) == int(port):
             faults.append(

@@ -20,6 +20,7 @@ __all__ = [
     "StateMark",
     "Watcher",
     "begun_of",
+    "call_handler",
     "headers_as_raised",
     "keep_as_raised",
     "keep_state",
@@ -170,7 +171,7 @@ def keep_as_raised(response: web.StreamResponse) -> None:
 
 def headers_as_raised(error: web.HTTPException) -> "CIMultiDict[str]":
     """The headers of an `HTTPException`, without what policies have written on it before."""
-    kept = error.get(AS_RAISED)
+    kept = error.get(AS_RAISED) if len(error) else None  # few have anything stored on them
     return error.headers if kept is None else kept
 
 
@@ -178,6 +179,11 @@ def begun_of(request: web.BaseRequest) -> web.StreamResponse | None:
     """The response that was begun last for a request, if one was."""
     state = state_of(request)
     return None if state is None else state.response
+
+
+def call_handler(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
+    """The innermost link of a chain."""
+    return state.handler(request)
 
 
 async def run_on_clone(

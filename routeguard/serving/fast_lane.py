@@ -1,4 +1,4 @@
-"""The fast lane: requests to which only cors, errors, https, body and a bound on the start apply.
+"""The fast lane: where no more than cors, errors, https, body, shield and a start bound apply.
 
 It does what the chain of these policies does, in one function, since a call costs as much as what
 it does. It is an optimisation: with the environment variable `ROUTEGUARD_FAST_LANE=off` all
@@ -9,7 +9,7 @@ kinds of policy.
 import asyncio
 import math
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 
 from aiohttp import web
 from multidict import istr
@@ -18,16 +18,17 @@ from routeguard.http import VARY
 from routeguard.internals.bodies import refusal_of_lost
 from routeguard.network.authorities import TARGET_SETS_SCHEME
 from routeguard.policies.body.serving import BoundBody
-from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN
+from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN, has_cors_headers
 from routeguard.policies.cors.serving import BoundCors
 from routeguard.policies.errors.serving import BoundErrors
 from routeguard.policies.https.serving import BoundHttps
+from routeguard.policies.shield.serving import BoundShield
 from routeguard.policies.timeout.serving import BoundTimeout, expired, note_overtaken
 from routeguard.policy import Guarded, Handler
 from routeguard.running.application import Running
 from routeguard.running.deadlines import Clock, Deadline
 from routeguard.running.last_answer import last_answer
-from routeguard.running.state import MARKED, State, StateMark, keep_state, state_of
+from routeguard.running.state import MARKED, State, StateMark, call_handler, keep_state, state_of
 
 __all__ = ["FastLane", "find_lane"]
 
@@ -53,6 +54,7 @@ class FastLane:
         "_origins",
         "_owner",
         "_scheme_header",
+        "_shield",
         "_timeout",
         "is_alone",
     )
@@ -65,6 +67,7 @@ class FastLane:
         secured: BoundHttps | None,
         timing: BoundTimeout | None,
         bounding: BoundBody | None,
+        owning: BoundShield | None,
         chain: Callable[[web.Request, Handler], Awaitable[web.StreamResponse]],
         marks: tuple[StateMark, ...],
         owner: object,
@@ -77,12 +80,15 @@ class FastLane:
         self._https = secured
         self._timeout = timing
         self._body = bounding
+        self._shield = owning
         self._chain = chain
         self._marks = marks
         self._owner = owner
         self.is_alone: bool = is_alone
         """Whether no other middleware or hook runs between the dispatcher's own."""
-        self._origins = frozenset() if sharing is None else sharing.policy.plain_origins
+        self._origins: Container[str] = (
+            frozenset() if sharing is None else sharing.policy.plain_origins
+        )
         self._scheme_header = NO_HEADER if secured is None else secured.policy.names[0]
 
     async def enter(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -125,11 +131,17 @@ class FastLane:
         queue[key] = (when, task, request, self)
         if clock.timer is None:
             clock.arm(when)
-        deadline = None
+        deadline = state = None
         is_begun = False
+        response: web.StreamResponse | None
         try:
             try:
-                response = await handler(request)
+                if self._shield is None:
+                    response = await handler(request)
+                else:
+                    state = self.state_of(request)
+                    state.handler = handler
+                    response = await self._shield.run(request, call_handler, state)
             finally:
                 # Only a deadline, or a response that has begun, has taken the key out.
                 is_begun = queue.pop(key, None) is None
@@ -138,12 +150,17 @@ class FastLane:
                 elif not queue:
                     clock.disarm()
         except (Exception, asyncio.CancelledError) as error:
-            response = await self._answer(request, error, deadline)
+            response = None
+            if deadline is None and not is_begun:
+                response = self._answer_at_once(request, error)
+            if response is None:
+                response = await self._answer(request, error, deadline)
         # Others may change their headers as they are prepared, or have been prepared already.
         if is_begun:
-            if (state := state_of(request)) is not None:
-                state.end()
-        elif self.is_alone and type(response) is web.Response:
+            state = state_of(request)
+        if state is not None:
+            state.end()
+        if not is_begun and self.is_alone and type(response) is web.Response:
             headers = response.headers
             lines = asked.getall(ORIGIN, NO_LINES)
             if (
@@ -180,6 +197,33 @@ class FastLane:
             return False
         return self._cors is None or self._cors.policy.write_known(request, response.headers)
 
+    def begins(self, request: web.Request, response: web.StreamResponse) -> bool:
+        """Notes that a stream begins and writes on it, where that is quickly done.
+
+        Returns:
+            Whether all is done; `False` where the response hook is to do it.
+        """
+        clock, key = self._clock, id(request.match_info)
+        headers = response.headers
+        lines = request.headers.getall(ORIGIN, NO_LINES)
+        if (
+            type(response) is not web.StreamResponse
+            or key not in clock.queue
+            or clock.materialised
+            or self._shield is not None
+            or len(lines) != 1
+            or lines[0] not in self._origins
+            or VARY in headers
+            or has_cors_headers(headers)
+        ):
+            return False
+        state = keep_state(request, State(request.match_info.handler, self._marks, self._owner))
+        state.response = response
+        clock.discard(key)
+        headers[VARY] = "Origin"
+        headers[ALLOW_ORIGIN] = lines[0]
+        return True
+
     def state_of(self, request: web.Request, response: web.StreamResponse | None = None) -> State:
         """The state of a request, made where something needs it: its response begins, or fails.
 
@@ -202,6 +246,16 @@ class FastLane:
     def serves(self, request: web.Request) -> bool:
         """Whether it serves a request now, whose response has not begun."""
         return id(request.match_info) in self._clock.queue
+
+    def _answer_at_once(
+        self, request: web.Request, error: Exception | asyncio.CancelledError
+    ) -> web.Response | None:
+        """Answers what ended a handler before any response began, where that takes no waiting."""
+        if self._errors is None or not isinstance(error, Exception):
+            return None
+        if self._body is not None and request.content.exception() is not None:
+            return None
+        return self._errors.answer_at_once(request, error)
 
     async def _answer(
         self,
@@ -276,6 +330,7 @@ def find_lane(
     secured: BoundHttps | None = None
     timing: BoundTimeout | None = None
     bounding: BoundBody | None = None
+    owning: BoundShield | None = None
     for one in bound:
         match one:
             case BoundCors():
@@ -290,11 +345,12 @@ def find_lane(
                 clock, timing = bounds.start, one
             case BoundBody():
                 bounding = one
+            case BoundShield():
+                owning = one
             case _:
                 return None
     if not IS_OPEN:
         return None
     clock = clock or running.clocks.of("start", math.inf)
-    return FastLane(
-        clock, sharing, answering, secured, timing, bounding, chain, marks, owner, is_alone=is_alone
-    )
+    policies = (sharing, answering, secured, timing, bounding, owning)
+    return FastLane(clock, *policies, chain, marks, owner, is_alone=is_alone)

@@ -15,7 +15,7 @@ from routeguard.routes.scope import SCOPE
 from routeguard.routes.splits import Splits, splits_of
 from routeguard.running.application import Running
 from routeguard.running.last_answer import last_answer
-from routeguard.running.state import Run, State, StateMark, keep_state
+from routeguard.running.state import Run, State, StateMark, call_handler, keep_state
 from routeguard.serving.bindings import Binding, Bindings, joined
 from routeguard.serving.fast_lane import FastLane, find_lane
 from routeguard.serving.handler_chain import HandlerChain
@@ -175,7 +175,7 @@ class PlanBook:
     def _make(self, bindings: list[Binding], *, is_root: bool) -> Plan:
         marks = tuple(one.mark for one in bindings if one.mark is not None)
         beside = [one.beside for one in bindings if one.beside is not None]
-        run: Run = HandlerChain(beside).run if beside else _call_handler
+        run: Run = HandlerChain(beside).run if beside else call_handler
         for link in reversed(_links(bindings)):
             run = link(run)
         enter = _way_in(run, marks, self)
@@ -203,10 +203,6 @@ class _SplitRoute:
 def _route_of(match_info: web.UrlMappingMatchInfo) -> Hashable:
     """What stands for a route; aiohttp makes one of its own for each request that matches none."""
     return match_info.route if match_info.http_exception is None else match_info.apps
-
-
-def _call_handler(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
-    return state.handler(request)
 
 
 def _links(bindings: Sequence[Binding]) -> list[Link]:

@@ -20,8 +20,12 @@ class ResponseHook:
         """The receiver for aiohttp's signal."""
         plans = self.plans
         plan = plans.by_route.get(request.match_info.route)
-        if plan is None or plan.lane is not None:
-            if type(response) is web.Response and is_written(plan, request, response):
+        lane = None if plan is None else plan.lane
+        if plan is None or lane is not None:
+            if type(response) is web.Response:
+                if is_written(lane, request, response):
+                    return
+            elif lane is not None and lane.begins(request, response):
                 return
         elif not plan.bound:
             return
@@ -60,10 +64,10 @@ class ResponseHook:
         return state
 
 
-def is_written(plan: Plan | None, request: web.Request, response: web.Response) -> bool:
+def is_written(lane: FastLane | None, request: web.Request, response: web.Response) -> bool:
     """Whether all that policies write is on a response already, or now, by the fast lane."""
-    if plan is not None and plan.lane is not None and not plan.lane.is_alone:
-        return plan.lane.mark(request, response)
+    if lane is not None and not lane.is_alone:
+        return lane.mark(request, response)
     return is_marked(request, response)
 
 

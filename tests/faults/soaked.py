@@ -89,7 +89,9 @@ async def vitals(request: web.Request) -> web.Response:
     """How the process is, when what is garbage has been collected."""
     gc.collect()
     loop = asyncio.get_running_loop()
-    scheduled = getattr(loop, "_scheduled", ())  # uvloop keeps its timers to itself
+    scheduled = getattr(loop, "_scheduled", None)
+    if scheduled is None:  # uvloop keeps its timers to itself
+        scheduled = [one for one in gc.get_objects() if type(one).__name__ == "TimerHandle"]
     ours: collections.Counter[str] = collections.Counter()
     tables: dict[str, list[int]] = {}
     for one in gc.get_objects():

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
 from aiohttp import web
@@ -89,6 +89,12 @@ class Client:
             linger(self.writer.get_extra_info("socket"))
         self.writer.transport.abort()
 
+    async def closed(self) -> None:
+        """Waits for its end, and hears of a reset: asyncio complains of what nobody hears of."""
+        with suppress(ConnectionError):
+            async with asyncio.timeout(PATIENCE):
+                await self.writer.wait_closed()
+
 
 class Server:
     """An application on a free port of the loopback, and the clients that have dialled it."""
@@ -127,6 +133,8 @@ class Server:
         for client in self._clients:
             client.hang_up()
         await self.stop()
+        for client in self._clients:
+            await client.closed()
 
 
 @asynccontextmanager

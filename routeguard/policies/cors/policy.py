@@ -5,7 +5,7 @@ import inspect
 import logging
 import math
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import ClassVar
@@ -98,8 +98,7 @@ class cors(Policy):
     allow_credentials: bool
     max_age: int | None
     everyone: bool = field(compare=False)
-    known: frozenset[str] = field(compare=False)
-    _set: OriginSet = field(compare=False)
+    _admitted: Container[str] = field(compare=False)
     _regexes: tuple[re.Pattern[str], ...] = field(compare=False)
     _common: tuple[tuple[istr, str], ...] = field(compare=False)
     _arity: int = field(compare=False)
@@ -141,9 +140,9 @@ class cors(Policy):
         put(self, "max_age", None if age is None else math.ceil(age))
         put(self, "everyone", "*" in texts)
         put(self, "_common", tuple(common))
-        known = () if "*" in texts else (text for text in texts if "*" not in text)
-        put(self, "known", frozenset(known))
-        put(self, "_set", OriginSet(text for text in texts if text not in ("*", "null")))
+        listed = [text for text in texts if text != "*"]
+        has_patterns = any("*" in text for text in listed)
+        put(self, "_admitted", OriginSet(listed) if has_patterns else frozenset(listed))
         put(self, "_regexes", _regexes(given))
         put(self, "_arity", arity)
 
@@ -186,9 +185,13 @@ class cors(Policy):
         return isinstance(self.origins, tuple)
 
     @property
-    def plain_origins(self) -> frozenset[str]:
-        """The exact origins, where only `Vary` and the origin are to be written; else none."""
-        return frozenset() if self._common else self.known
+    def plain_origins(self) -> Container[str]:
+        """Those listed, where only `Vary` and the origin are to be written; else none.
+
+        An origin that is not among them may be admitted all the same: by its case, by a regex or
+        predicate, or with everyone.
+        """
+        return frozenset() if self._common or self.everyone else self._admitted
 
     def bind(self, place: Place) -> BoundCors:
         """The policy with the place where it is stated."""
@@ -200,12 +203,12 @@ class cors(Policy):
         return running.service(AnswersPreflights) if method == hdrs.METH_OPTIONS else None
 
     def write_known(self, request: web.BaseRequest, headers: "CIMultiDict[str]") -> bool:
-        """Writes the headers for an exact origin, or for none; `False` for any other."""
+        """Writes the headers for a listed origin, or for none; `False` for any other."""
         origin: str | None = "*"
         if not self.everyone:
             lines: Sequence[str] = request.headers.getall(ORIGIN, ())
             # Two lines are no origin at all, whatever either of them says.
-            origin = lines[0] if len(lines) == 1 and lines[0] in self.known else None
+            origin = lines[0] if len(lines) == 1 and lines[0] in self._admitted else None
             if lines and origin is None:
                 return False
         self._write(headers, origin)
@@ -248,7 +251,7 @@ class cors(Policy):
             return None
         if not isinstance(self.origins, tuple):
             return origin if await self._ask(self.origins, origin, request) else None
-        if origin in self.known or origin in self._set:
+        if origin in self._admitted:
             return origin
         return origin if any(regex.fullmatch(origin) for regex in self._regexes) else None
 

@@ -16,6 +16,7 @@ __all__ = [
     "error_context",
     "forget_error",
     "own_status",
+    "plain_answer",
     "remember_error",
     "status_of",
     "valid_status",
@@ -146,5 +147,9 @@ async def default_error_handler(request: web.Request) -> web.Response:
     Returns:
         The response. Values that JSON does not know are shown as text.
     """
-    error, status = request.get(ERROR, (NO_ERROR, 500))
+    return plain_answer(*request.get(ERROR, (NO_ERROR, 500)))
+
+
+def plain_answer(error: Exception, status: int) -> web.Response:
+    """The answer of `default_error_handler`."""
     return web.json_response(data_of(error, message_of(error)), status=status, dumps=AS_TEXT)

@@ -13,9 +13,11 @@ from routeguard.http import is_http_exception
 from routeguard.paths import PathItem, match_path
 from routeguard.policies.errors import telling
 from routeguard.policies.errors.answering import Question, ask, log_unfinished
+from routeguard.policies.errors.carried import carry_over
 from routeguard.policies.errors.context import (
     default_error_handler,
     error_being_answered,
+    plain_answer,
     remember_error,
     status_of,
     valid_status,
@@ -183,6 +185,32 @@ class errors(Policy):
             if (outcome := self._on.get(ancestor)) is not None:
                 return outcome
         return None
+
+    def answer_at_once(self, error: Exception) -> web.Response | None:
+        """The answer of the default handler, where the log has nothing to say of it.
+
+        Args:
+            error: what was raised, before any response had started.
+
+        Returns:
+            The response; `None` where `answer` is to find out what becomes of the error.
+        """
+        outcome: tuple[Exception, int, ErrorHandler | None]
+        if is_http_exception(error) and not self._on and not self.ignore:  # as most are
+            outcome = error, error.status, self.handler
+        elif self.ignores(error):
+            return None
+        else:
+            outcome = self.resolve(error)
+        answered, status, handler = outcome
+        if handler is not default_error_handler or not 400 <= status < 500:
+            return None
+        try:
+            response = plain_answer(answered, status)
+        except Exception:
+            return None  # what cannot be shown is in the log, too
+        carry_over(answered, response)
+        return response
 
     async def answer(
         self, request: web.Request, error: Exception, place: str

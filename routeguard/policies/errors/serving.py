@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from routeguard.policy import Bound, Place
+from routeguard.running.started import can_be_answered
 from routeguard.running.state import Run, State, begun_of
 from routeguard.running.unfinished import Unfinished
 
@@ -26,15 +27,30 @@ class BoundErrors(Bound):
 
     def link(self, inner: Run) -> Run:
         """The chain's link: what is inside, with its errors answered."""
-        answer = self.answer
+        answer, answer_at_once = self.answer, self.answer_at_once
 
         async def run(request: web.Request, state: State) -> web.StreamResponse:
             try:
                 return await inner(request, state)
             except Exception as error:
-                return await answer(request, error)
+                answered = None if state.response is not None else answer_at_once(request, error)
+                return await answer(request, error) if answered is None else answered
 
         return run
+
+    def answer_at_once(self, request: web.Request, error: Exception) -> web.Response | None:
+        """The answer to an error that takes no more than to write it; `None` for all else.
+
+        Args:
+            request: the request. No response to it has started, as far as its state tells.
+            error: what was raised.
+        """
+        if not can_be_answered(request, None):
+            return None
+        response = self._policy.answer_at_once(error)
+        if response is not None:
+            self._tell(request, response.status, error)
+        return response
 
     async def answer(self, request: web.Request, error: Exception) -> web.StreamResponse:
         """The error handler's answer, or the error again where it has none.

@@ -41,12 +41,11 @@ class BoundShield(Bound):
 
     def link(self, inner: Run) -> Run:
         """The chain's link: what is inside, in a task that the application owns."""
-        shielded, limit, place = self._work.run, self._limit, self._place
-        websockets = self._websockets
+        run = self.run
+        return lambda request, state: run(request, inner, state)
 
-        def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
-            if not websockets and is_websocket_handshake(request):
-                return inner(request, state)
-            return shielded(request, inner, state, limit, place)
-
-        return run
+    def run(self, request: web.Request, inner: Run, state: State) -> Awaitable[web.StreamResponse]:
+        """Runs what is inside in a task that the application owns."""
+        if not self._websockets and is_websocket_handshake(request):
+            return inner(request, state)
+        return self._work.run(request, inner, state, self._limit, self._place)
