@@ -2,18 +2,36 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Never
 
 from aiohttp import web
 
 from routeguard.configuration import Faults, shown
 from routeguard.policy import is_async
 
-__all__ = ["ErrorHandler", "exception_types", "name_of", "note_handler", "type_name"]
+__all__ = [
+    "ErrorHandler",
+    "HandlerOf",
+    "exception_types",
+    "name_of",
+    "note_handler",
+    "type_name",
+]
 
 ErrorHandler = (
     Callable[[web.Request], Awaitable[web.StreamResponse]]
     | Callable[[web.Request, Exception], Awaitable[web.StreamResponse]]
 )
+
+HandlerOf = (
+    Callable[[web.Request], Awaitable[web.StreamResponse]]
+    | Callable[[web.Request, Never], Awaitable[web.StreamResponse]]
+)
+"""An error handler for some exceptions, as `on` of `errors` takes it: `(request, error: KeyError)`.
+
+A parameter of type `Never` is one of any type. A mapping cannot say that a value's parameter
+is what its key names.
+"""
 
 
 def exception_types(name: str, types: object, faults: Faults) -> Iterator[type[Exception]]:
