@@ -116,7 +116,7 @@ def late_for_answer() -> BodyFailure:
     """The request was answered while somebody waited for its body."""
 
     def timeout() -> web.HTTPRequestTimeout:
-        return web.HTTPRequestTimeout(text="408: the request body did not arrive in time")
+        return web.HTTPRequestTimeout(text="the request body did not arrive in time")
 
     return BodyFailure(_answered, timeout, closes=True, patience=PATIENCE)
 
