@@ -42,14 +42,26 @@ def exception_types(name: str, types: object, faults: Faults) -> Iterator[type[E
         elif isinstance(one, type) and issubclass(one, BaseException):
             faults.add(f"{name}: {one.__name__} is no Exception and never answered: leave it out")
         else:
-            faults.add(f"{name}: {shown(one)} is no exception type: write KeyError, for example")
+            faults.add(f"{name}: {shown(one)} is no exception type: write {_type_meant(one)}")
+
+
+def _type_meant(given: object) -> str:
+    """The exception type that is meant by a status: what aiohttp raises of that status."""
+    if isinstance(given, int) and given > 0:
+        for name in dir(web):
+            if getattr(getattr(web, name), "status_code", None) == given:
+                return f"web.{name}"
+    return "KeyError, for example"
 
 
 def note_handler(
     name: str, handler: object, arity: dict[ErrorHandler, int], faults: Faults
 ) -> None:
     if isinstance(handler, type) or not callable(handler):
-        faults.add(f"{name}: {shown(handler)} is no error handler: write an async function")
+        remedy = "an async function"
+        if isinstance(handler, type) and is_async(handler.__call__):
+            remedy = f"{handler.__name__}()"
+        faults.add(f"{name}: {shown(handler)} is no error handler: write {remedy}")
         return
     if not is_async(handler):
         faults.add(f"{name}: {name_of(handler)} is not async: write async def {name_of(handler)}")

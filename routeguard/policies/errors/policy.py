@@ -246,7 +246,8 @@ async def get_error_response(
         err: the error.
         default_handler: the error handler, `async (request)` or `async (request, error)`.
         config: handlers by path, as `match_path` takes them; the first that matches answers.
-        ignore_exceptions: exception types that are raised again instead.
+            Default: none.
+        ignore_exceptions: exception types that are raised again instead. Default: none.
 
     Returns:
         The error handler's response.
