@@ -30,6 +30,6 @@ class BodyTimeout(web.HTTPRequestTimeout):
         self.bound: str = bound
         super().__init__(
             headers={"Connection": "close"},
-            text=f"408: the request body did not arrive in time ({bound}: {seconds:g} s)",
+            text=f"the request body did not arrive in time ({bound}: {seconds:g} s)",
         )
         self.force_close()

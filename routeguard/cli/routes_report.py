@@ -115,7 +115,9 @@ def _text(one: Considered, kind: PolicyExplanation) -> str:
 def _summary(routes: Sequence[SurveyedRoute], kinds: Sequence[str]) -> Iterator[Line]:
     if any(route.split_by for route in routes):
         yield Line(
-            Piece("A route that is split has paths to which the rule applies: see explain.", DIM)
+            Piece(
+                "A route that is split may have paths to which the rule applies: see explain.", DIM
+            )
         )
     stated = {kind.kind for route in routes for kind in route.kinds if kind.considered}
     unstated = [kind for kind in kinds if kind not in stated]

@@ -73,7 +73,7 @@ def malformed(why: BaseException) -> BodyFailure:
     """The body breaks the rules of its framing or encoding."""
 
     def refusal() -> web.HTTPBadRequest:
-        error = web.HTTPBadRequest(text="400: the request body cannot be decoded")
+        error = web.HTTPBadRequest(text="the request body cannot be decoded")
         error.__cause__ = why
         return error
 
@@ -90,7 +90,7 @@ def lost(why: BaseException) -> BodyFailure:
 
     def refusal() -> web.HTTPBadRequest:
         # RFC 9112, section 8: an incomplete request.
-        return web.HTTPBadRequest(text="400: the client left before its request was complete")
+        return web.HTTPBadRequest(text="the client left before its request was complete")
 
     return BodyFailure(reset, refusal, closes=True, patience=PATIENCE)
 
@@ -116,7 +116,7 @@ def late_for_answer() -> BodyFailure:
     """The request was answered while somebody waited for its body."""
 
     def timeout() -> web.HTTPRequestTimeout:
-        return web.HTTPRequestTimeout(text="408: the request body did not arrive in time")
+        return web.HTTPRequestTimeout(text="the request body did not arrive in time")
 
     return BodyFailure(_answered, timeout, closes=True, patience=PATIENCE)
 

@@ -54,9 +54,10 @@ class csrf(Policy):
         trusted_origins: origins whose requests pass: exact, or patterns as `cors` takes them
             (`"https://*.example.com"`), or `yarl.URL` values; not `"*"`, not `"null"`.
             Default: none.
+        report_only: log what would be refused, and let it pass. Default: no.
 
     Raises:
-        ConfigError: something that is no such origin.
+        ConfigError: something that is no such origin; `report_only` that is no bool.
     """
 
     finding_codes: ClassVar[Mapping[str, str]] = TRUST_CODES
@@ -68,7 +69,11 @@ class csrf(Policy):
     def __new__(cls, *misplaced: object, **options: object) -> Self:
         """Refuses to be written without parentheses, as a decorator that takes a handler."""
         if misplaced:
-            raise ConfigError(f"csrf({shown(misplaced[0])}): write @csrf() above the handler")
+            if callable(misplaced[0]):
+                name = getattr(misplaced[0], "__name__", None) or shown(misplaced[0])
+                raise ConfigError(f"@csrf without parentheses above {name}: write @csrf()")
+            given = ", ".join(map(shown, misplaced))
+            raise ConfigError(f"csrf({given}): write csrf(trusted_origins=...)")
         return object.__new__(cls)
 
     def __init__(

@@ -36,7 +36,13 @@ class exempt(Policy):
                     faults.add("exempt cannot be exempted: name the kinds that are to apply")
                 named.add(kind_of(kind))
             elif not isinstance(kind, Policy):
-                faults.add(f"{shown(kind)} is no kind of policy: write exempt(timeout)")
+                if isinstance(kind, str) and kind.isidentifier():
+                    remedy = f"write exempt({kind})"
+                elif callable(kind) and hasattr(kind, "__name__"):
+                    remedy = f"write @exempt(timeout) above {kind.__name__}"
+                else:
+                    remedy = "write exempt(timeout)"
+                faults.add(f"{shown(kind)} is no kind of policy: {remedy}")
             elif kind.names_kind():
                 named.add(kind_of(type(kind)))
             elif kind.adds_up and kind.distinct:

@@ -6,20 +6,21 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from aiohttp import hdrs
 from yarl import URL
 
 from routeguard.configuration import Faults, listed, shown
 from routeguard.http import TOKEN
 from routeguard.paths import resolved_path
 from routeguard.policies.exempt import kinds_of
-from routeguard.policy import Policy, kind_name
+from routeguard.policy import Policy, is_async, kind_name
 from routeguard.routes.names import PLACEHOLDER, canonical_form, full_form
 
 __all__ = ["Pattern", "Rule", "RuleIndex", "check_policies", "rule"]
 
 METHOD = r"[A-Za-z][A-Za-z0-9_-]*"
-METHOD_LIST = re.compile(rf"(?P<methods>{METHOD}(?:,{METHOD})*) +(?P<path>\S.*)")
-SPACED_METHODS = re.compile(rf"({METHOD}(?:\s*,\s*{METHOD})*)\s+(/\S*)")
+METHOD_LIST = re.compile(rf"(?P<methods>{METHOD}(?:,{METHOD})*) +(?P<path>(?!{METHOD}\s+/)\S.*)")
+SPACED_METHODS = re.compile(rf"({METHOD}(?:[\s,]+{METHOD})*)\s+(/\S*)")
 NAME = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 
 
@@ -113,7 +114,7 @@ def check_policies(policies: Sequence[object], faults: Faults) -> None:
             name = kind_name(policy)
             faults.add(f"{name} is a kind of policy, not a policy: write {name}(...)")
         elif not isinstance(policy, Policy):
-            faults.add(f"{shown(policy)} is no policy: write timeout(5), shield, cors([...]) …")
+            faults.add(f"{shown(policy)} is no policy: {_remedy_for(policy)}")
         else:
             for kind in sorted(kinds_of(policy), key=kind_name):
                 stated = seen.setdefault(kind, [])
@@ -126,6 +127,18 @@ def check_policies(policies: Sequence[object], faults: Faults) -> None:
                     if (both := policy.conflict(other)) is not None:
                         faults.add(f"{other!r} and {policy!r} {both}")
                 stated.append(policy)
+
+
+def _remedy_for(given: object) -> str:
+    """What to write in place of something that is no policy."""
+    if isinstance(given, list | tuple | set | frozenset):
+        return "write a * in front of it, which gives each of its items"
+    if isinstance(given, Rule):
+        return "rules are given to setup, and not to another rule"
+    if callable(given) and is_async(given):
+        name = getattr(given, "__name__", None) or repr(given)
+        return f"write use({name}) if it is a middleware, errors({name}) if it answers errors"
+    return "write timeout(5), shield, cors([...]) …"
 
 
 def _parse(
@@ -142,7 +155,9 @@ def _parse(
             faults.add(f"the path {pattern.raw_path!r} does not begin with /")
         return None, Pattern("exact", resolved_path(pattern.path))
     if not isinstance(pattern, str):
-        faults.add("the pattern must be a str, a compiled regex or a yarl.URL")
+        several = isinstance(pattern, Collection)
+        remedy = "write a rule for each" if several else "write '/users/{id}' or '/api/*'"
+        faults.add(f"the pattern must be a str, a compiled regex or a yarl.URL: {remedy}")
         return None, Pattern("exact", "")
     found = METHOD_LIST.fullmatch(pattern)
     methods = found["methods"].split(",") if found else None
@@ -197,7 +212,9 @@ def _resolved_around_placeholders(path: str) -> str:
 def _explain_no_slash(path: str, faults: Faults) -> None:
     fault = f"the path {shown(path)} does not begin with /"
     if spaced := SPACED_METHODS.fullmatch(path):
-        remedy = f"{''.join(spaced[1].split())} {spaced[2]}"
+        remedy = f"{','.join(re.findall(METHOD, spaced[1]))} {spaced[2]}"
+    elif path.strip().upper() in hdrs.METH_ALL:
+        remedy = f"{path.strip().upper()} /api/*"
     elif "://" in path:
         remedy = URL(path).path if URL(path).path.startswith("/") else "/api/*"
     else:

@@ -35,12 +35,15 @@ def misused_handlers(app: web.Application) -> list[str]:
 
     A policy stands in the handler's place, or a foreign decorator hides it.
     """
-    misplaced = [
-        f"{route.method} {'' if route.resource is None else route.resource.canonical}: {fault}"
-        for route in all_routes(app)
-        if (fault := misuse(route.handler)) is not None
+    misplaced: dict[tuple[str, str], list[str]] = {}
+    for route in all_routes(app):
+        if (fault := misuse(route.handler)) is not None:
+            path = "" if route.resource is None else route.resource.canonical
+            misplaced.setdefault((path, fault), []).append(route.method)
+    return [
+        *(f"{','.join(sorted(on))} {path}: {fault}" for (path, fault), on in misplaced.items()),
+        *hidden_faults(all_routes(app)),
     ]
-    return misplaced + hidden_faults(all_routes(app))
 
 
 def opaque_middlewares(

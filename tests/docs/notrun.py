@@ -46,7 +46,7 @@ NOT_RUN: dict[tuple[str, str], str] = {
     ("docs/how-to/writes.md", "kill %1; wait"): SIGNALS,
     (
         "docs/how-to/many-workers.md",
-        "python -m pip install 'routeguard[redis]'",
+        "python -m pip install '/path/to/routeguard[redis]'",
     ): "needs the package index",
     ("docs/start/tour.md", "bash examples/run"): "runs until it is stopped",
 }

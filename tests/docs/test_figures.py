@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 
+from routeguard import keys
 from routeguard.bounded import LONGEST_KEY
 from routeguard.network import addresses, forwarded, peers
 from routeguard.origins import patterns as origins
@@ -14,6 +15,7 @@ from routeguard.policies.errors import problem
 from routeguard.policies.headers.policy import headers
 from routeguard.policies.order import ORDER, InnermostOwnKinds, OwnKinds
 from routeguard.policies.proxied import policy as proxied_policy
+from routeguard.policies.rate_limit import window
 from routeguard.policy import kind_name
 from routeguard.serving import plan
 from routeguard.serving import preflight_targets as targets
@@ -28,6 +30,10 @@ LIMITS = {
     "addresses that were read": addresses.KEPT,
     "lines of `Forwarded` that were read": forwarded.KEPT_LINES,
     "entries of `X-Forwarded-For`": forwarded.MOST_ENTRIES,
+    "keys that a rate of a `rate_limit` counts": window.MAX_KEYS,
+    "times that are kept of a key": window.EXACT_UP_TO,
+    "the length of a key": keys.LONGEST,
+    "addresses of IPv6 whose keys": keys.REMEMBERED,
     "the length of a path": LONGEST_KEY,
     "the length of an `Origin`": origins.LONGEST_ORIGIN,
     "the length of a `Forwarded`": forwarded.LONGEST_LINE,

@@ -77,7 +77,7 @@ def test_a_body_timeout_tells_what_was_passed() -> None:
     assert (error.status, error.seconds, error.bound) == (408, 1.5, "idle")
     assert isinstance(error, web.HTTPRequestTimeout)
     assert error.headers["Connection"] == "close"
-    assert error.text == "408: the request body did not arrive in time (idle: 1.5 s)"
+    assert error.text == "the request body did not arrive in time (idle: 1.5 s)"
     assert error.keep_alive is False
 
 

@@ -18,6 +18,7 @@ import routeguard
 from routeguard import (
     ConfigError,
     Policy,
+    ProblemDetails,
     cors,
     csrf,
     errors,
@@ -85,7 +86,8 @@ MISTAKES: list[tuple[str, Callable[[], object], list[str]]] = [
     ("exempt value", lambda: exempt(timeout(5)), ["timeout(5) is a value", "exempt(timeout)"]),
     ("exempt shield", lambda: exempt(shield(limit=1)), ["shield(limit=1)", "exempt(shield)"]),
     ("exempt cors", lambda: exempt(cors("*")), ["cors('*') is a value", "write exempt(cors)"]),
-    ("exempt text", lambda: exempt("cors"), ["'cors' is no kind"]),  # type: ignore[arg-type]
+    ("exempt text", lambda: exempt("cors"), ["'cors' is no kind", "write exempt(cors)"]),  # type: ignore[arg-type]
+    ("exempt bare", lambda: exempt(view), ["write @exempt(timeout) above view"]),  # type: ignore[arg-type]
     ("exempt exempt", lambda: exempt(exempt), ["exempt cannot be exempted"]),
     ("exempt rule", lambda: exempt(rule("/x", timeout(1))), ["is no kind"]),  # type: ignore[arg-type]
     ("exempt Policy", lambda: exempt(Policy), ["is no kind"]),
@@ -105,6 +107,7 @@ MISTAKES: list[tuple[str, Callable[[], object], list[str]]] = [
     ),
     ("errors sync", lambda: errors(sync), ["sync is not async"]),  # type: ignore[arg-type]
     ("errors class", lambda: errors(SyncObject), ["is no error handler"]),  # type: ignore[arg-type]
+    ("errors of a class", lambda: errors(ProblemDetails), ["write ProblemDetails()"]),  # type: ignore[arg-type]
     ("errors status", lambda: errors(on={KeyError: 200}), ["200", "400 to 599"]),
     ("errors ignore", lambda: errors(ignore=KeyboardInterrupt), ["KeyboardInterrupt"]),  # type: ignore[arg-type]
     ("cors nothing", lambda: cors([]), ["origins is empty"]),
@@ -114,11 +117,22 @@ MISTAKES: list[tuple[str, Callable[[], object], list[str]]] = [
         lambda: https(redirect="yes"),  # type: ignore[arg-type]
         ["redirect='yes' is neither a bool nor a port"],
     ),
+    ("csrf text", lambda: csrf("https://a.example"), ["write csrf(trusted_origins=...)"]),  # type: ignore[call-arg]
+    ("csrf bare", lambda: csrf(view), ["@csrf without parentheses above view"]),  # type: ignore[call-arg, arg-type]
     ("csrf everyone", lambda: csrf(trusted_origins="*"), ["'*'", "list the origins"]),
     ("setup nothing", lambda: routeguard.setup(None), ["setup(None)", "web.Application"]),  # type: ignore[arg-type]
     ("setup kind", lambda: routeguard.setup(web.Application(), timeout), ["write timeout(...)"]),  # type: ignore[arg-type]
     ("setup text", lambda: routeguard.setup(web.Application(), "x"), ["'x' is no policy"]),  # type: ignore[arg-type]
-    ("setup list", lambda: routeguard.setup(web.Application(), [timeout(1)]), ["is no policy"]),  # type: ignore[arg-type]
+    (
+        "setup list",
+        lambda: routeguard.setup(web.Application(), [timeout(1)]),  # type: ignore[arg-type]
+        ["is no policy", "write a * in front of it"],
+    ),
+    (
+        "setup middleware",
+        lambda: routeguard.setup(web.Application(), audit),  # type: ignore[arg-type]
+        ["is no policy", "use(audit)", "errors(audit)"],
+    ),
     (
         "setup twice one kind",
         lambda: routeguard.setup(web.Application(), timeout(1), errors(), timeout(2)),
@@ -134,7 +148,7 @@ MISTAKES: list[tuple[str, Callable[[], object], list[str]]] = [
     ("rule nothing", lambda: rule("/x"), ["it has no policy", 'write rule("/api/*", timeout(5))']),
     ("rule kind", lambda: rule("/x", timeout), ["timeout is a kind", "write timeout(...)"]),  # type: ignore[arg-type]
     ("rule twice", lambda: rule("/x", shield, shield(limit=1)), ["shield is stated twice"]),
-    ("rule rule", lambda: rule("/x", rule("/y", shield)), ["is no policy"]),  # type: ignore[arg-type]
+    ("rule rule", lambda: rule("/x", rule("/y", shield)), ["is no policy", "given to setup"]),  # type: ignore[arg-type]
     ("rule methods", lambda: rule("/x", shield, methods=[]), ["methods is empty"]),
     ("rule star", lambda: rule("/x", shield, methods="*"), ['"*" is no HTTP method']),
     ("rule method", lambda: rule("/x", shield, methods="GET,PUT"), ["'GET,PUT' is no HTTP method"]),

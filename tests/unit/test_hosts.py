@@ -94,7 +94,7 @@ def test_who_is_admitted(name: str, host: str, scheme: str, admitted: bool) -> N
         (("user@a.example",), "no host name"),
         ((None,), "None is no host name"),
         ((b"a.example",), "no host name"),
-        ((["a.example"],), "no host name"),
+        ((["a.example", "*.b.example"],), r"write hosts\('a.example', '\*.b.example'\)"),
         ((lambda request: None,), r"write @hosts\('example.com'\)"),
     ],
 )

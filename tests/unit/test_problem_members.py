@@ -33,7 +33,7 @@ async def answered(
     on: Mapping[type[Exception], int] | None = None,
     path: str = "/reports/7",
 ) -> web.Response:
-    policy = errors(handler, on=on)  # type: ignore[arg-type]
+    policy = errors(handler, on=on)
     answer = await policy.answer(a_request(path, accept=[accept]), error, "here")
     assert isinstance(answer, web.Response)
     return answer

@@ -51,10 +51,12 @@ BAD_PATTERNS: list[tuple[object, list[str]]] = [
     ("/users/{}", ["{}"]),
     ("/users/{1st}", ["{1st}"]),
     ("/users/{id}/*", ["mixes a placeholder with a *", "re.compile"]),
-    ("GET", ["does not begin with /"]),
+    ("GET", ["does not begin with /", "write 'GET /api/*'"]),
     ("GET ", ["does not begin with /"]),
     ("GET api/*", ["'api/*' does not begin with /", "write '/api/*'"]),
     ("POST, PUT /x", ["POST,PUT /x"]),
+    ("GET POST /x", ["'GET POST /x' does not begin with /", "write 'GET,POST /x'"]),
+    ("GET, POST PUT /x", ["write 'GET,POST,PUT /x'"]),
     ("GET|POST /x", ["does not begin with /"]),
     (" /x", ["does not begin with /"]),
     (URL("http://a.example/x"), ["a URL with more than a path", "write URL('/x')"]),
@@ -65,7 +67,7 @@ BAD_PATTERNS: list[tuple[object, list[str]]] = [
     (re.compile(b"/x"), ["of bytes", "leave out the b"]),
     (None, ["must be a str, a compiled regex or a yarl.URL"]),
     (5, ["must be a str"]),
-    (["/x"], ["must be a str"]),
+    (["/x"], ["must be a str", "write a rule for each"]),
 ]
 
 

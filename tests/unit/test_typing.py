@@ -68,6 +68,28 @@ policy: Policy | None = explanation.policy(timeout)
 policy = explanation.policy(shield)
 policies: list[Policy] = [timeout(5), shield, shield(limit=5), use(audit)]
 made: Rule = rule("/x", *policies)
+
+class Declined(Exception): ...
+
+async def declined(request: web.Request, error: Declined) -> web.Response:
+    return web.Response()
+
+async def no_key(request: web.Request, error: KeyError) -> web.Response:
+    return web.Response()
+
+async def failed(request: web.Request, error: Exception) -> web.Response:
+    return web.Response()
+
+async def plain(request: web.Request) -> web.Response:
+    return web.Response()
+
+errors(failed, on={Declined: declined})
+errors(on={Declined: declined, KeyError: no_key, (OSError, ValueError): 404, EOFError: plain})
+errors(on={IndexError: failed, LookupError: 404})
+statuses = {KeyError: 404, ValueError: 400}
+errors(on=statuses)
+answers: dict[type[Exception], int] = {one: 400 for one in (KeyError, ValueError)}
+errors(on=answers)
 """
 
 WRONG = """
@@ -75,6 +97,12 @@ from aiohttp import web
 from routeguard import cors, errors, exempt, rule, setup, shield, timeout, use
 
 async def view(request: web.Request) -> web.Response:
+    return web.Response()
+
+async def no_key(request: web.Request, error: KeyError) -> web.Response:
+    return web.Response()
+
+def late(request: web.Request, error: KeyError) -> web.Response:
     return web.Response()
 
 timeout("5")  # no seconds
@@ -87,6 +115,9 @@ exempt("cors")  # no kind
 shield(limit="x")  # no seconds
 errors(on={KeyError: "x"})  # neither status nor handler
 errors(lambda request: 5)  # no error handler
+errors(no_key)  # it is given every exception
+errors(on={KeyError: late})  # not async
+errors(on={"KeyError": 404})  # no exception type
 cors(5)  # no origin
 timeout(5)(5)  # no handler
 timeout(5).seconds = 6  # frozen

@@ -350,6 +350,7 @@ events.onmessage = ({ data }) => {
   for (const [log, paths] of logs) {
     // The access log names its path; routeguard's own records name it in their text.
     const about = event.path ? [event.path] : event.text.split(" ");
+    if (log.card.dataset.state !== "busy") continue; // another card's request to the same path
     if (!paths.some((path) => about.includes(path))) continue;
     log.row(event.path ? "server" : "logged", event.text);
     for (const [name, value] of Object.entries(event.headers ?? {})) {

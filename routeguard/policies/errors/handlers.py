@@ -2,18 +2,36 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Never
 
 from aiohttp import web
 
 from routeguard.configuration import Faults, shown
 from routeguard.policy import is_async
 
-__all__ = ["ErrorHandler", "exception_types", "name_of", "note_handler", "type_name"]
+__all__ = [
+    "ErrorHandler",
+    "HandlerOf",
+    "exception_types",
+    "name_of",
+    "note_handler",
+    "type_name",
+]
 
 ErrorHandler = (
     Callable[[web.Request], Awaitable[web.StreamResponse]]
     | Callable[[web.Request, Exception], Awaitable[web.StreamResponse]]
 )
+
+HandlerOf = (
+    Callable[[web.Request], Awaitable[web.StreamResponse]]
+    | Callable[[web.Request, Never], Awaitable[web.StreamResponse]]
+)
+"""An error handler for some exceptions, as `on` of `errors` takes it: `(request, error: KeyError)`.
+
+A parameter of type `Never` is one of any type. A mapping cannot say that a value's parameter
+is what its key names.
+"""
 
 
 def exception_types(name: str, types: object, faults: Faults) -> Iterator[type[Exception]]:
@@ -24,14 +42,26 @@ def exception_types(name: str, types: object, faults: Faults) -> Iterator[type[E
         elif isinstance(one, type) and issubclass(one, BaseException):
             faults.add(f"{name}: {one.__name__} is no Exception and never answered: leave it out")
         else:
-            faults.add(f"{name}: {shown(one)} is no exception type: write KeyError, for example")
+            faults.add(f"{name}: {shown(one)} is no exception type: write {_type_meant(one)}")
+
+
+def _type_meant(given: object) -> str:
+    """The exception type that is meant by a status: what aiohttp raises of that status."""
+    if isinstance(given, int) and given > 0:
+        for name in dir(web):
+            if getattr(getattr(web, name), "status_code", None) == given:
+                return f"web.{name}"
+    return "KeyError, for example"
 
 
 def note_handler(
     name: str, handler: object, arity: dict[ErrorHandler, int], faults: Faults
 ) -> None:
     if isinstance(handler, type) or not callable(handler):
-        faults.add(f"{name}: {shown(handler)} is no error handler: write an async function")
+        remedy = "an async function"
+        if isinstance(handler, type) and is_async(handler.__call__):
+            remedy = f"{handler.__name__}()"
+        faults.add(f"{name}: {shown(handler)} is no error handler: write {remedy}")
         return
     if not is_async(handler):
         faults.add(f"{name}: {name_of(handler)} is not async: write async def {name_of(handler)}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, TypeVar, cast
 
 from aiohttp import web
 
@@ -24,6 +24,7 @@ from routeguard.policies.errors.context import (
 )
 from routeguard.policies.errors.handlers import (
     ErrorHandler,
+    HandlerOf,
     exception_types,
     name_of,
     note_handler,
@@ -38,6 +39,9 @@ from routeguard.running.unfinished import end_unfinished
 __all__ = ["ErrorHandler", "errors", "get_error_response"]
 
 ExceptionTypes = type[Exception] | tuple[type[Exception], ...]
+
+# A Mapping's keys are invariant: without this a dict[type[KeyError], int] would be refused.
+ExceptionType = TypeVar("ExceptionType", bound=type[Exception])
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -60,9 +64,10 @@ class errors(Policy):
             what `on` does not name is left to whoever is outside. Default:
             `default_error_handler`, which shows the text of any exception.
         on: exception type, or tuple of types, to a status (int, 400 to 599; the handler then
-            answers with it) or to a handler of its own. The most specific class in the
-            exception's MRO wins. An `ExceptionGroup` is answered by the mapping on which all its
-            leaves agree, with its first leaf as the error. Default: none.
+            answers with it) or to a handler of its own, whose `error` may have the exception's
+            own type. The most specific class in the exception's MRO wins. An `ExceptionGroup` is
+            answered by the mapping on which all its leaves agree, with its first leaf as the
+            error. Default: none.
         ignore: exception type, or tuple of types, left to whoever is outside. `ignore` wins over
             `on`. Default: none.
 
@@ -86,7 +91,11 @@ class errors(Policy):
         self,
         handler: ErrorHandler | None = default_error_handler,
         *,
-        on: Mapping[ExceptionTypes, int | ErrorHandler] | None = None,
+        on: (
+            Mapping[ExceptionTypes, int | HandlerOf]
+            | Mapping[ExceptionType, int | HandlerOf]
+            | None
+        ) = None,
         ignore: ExceptionTypes = (),
     ) -> None:
         faults = Faults("errors(...)")
@@ -101,7 +110,7 @@ class errors(Policy):
             for one in exception_types("on", types, faults):
                 if one in by_type:
                     faults.add(f"on: {one.__name__} stands in it twice: keep one")
-                by_type[one] = outcome
+                by_type[one] = cast(int | ErrorHandler, outcome)
             if not callable(outcome):
                 if not valid_status(outcome):
                     faults.add(
@@ -265,7 +274,8 @@ async def get_error_response(
         err: the error.
         default_handler: the error handler, `async (request)` or `async (request, error)`.
         config: handlers by path, as `match_path` takes them; the first that matches answers.
-        ignore_exceptions: exception types that are raised again instead.
+            Default: none.
+        ignore_exceptions: exception types that are raised again instead. Default: none.
 
     Returns:
         The error handler's response.

@@ -53,6 +53,9 @@ def read_name(given: object, faults: Faults) -> HostPattern | None:
     if not isinstance(given, str):
         if callable(given):
             faults.add("it was written without names: write @hosts('example.com')")
+        elif isinstance(given, list | tuple | set | frozenset):
+            names = ", ".join(shown(name) for name in given) or "'example.com'"
+            faults.add(f"{shown(given)} is no host name: write hosts({names})")
         else:
             faults.add(f"{shown(given)} is no host name: write 'example.com'")
         return None

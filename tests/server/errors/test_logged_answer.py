@@ -124,7 +124,7 @@ async def test_it_has_answered_nothing_and_aiohttp_alone_logs(
     handler: ErrorHandler,
     on: dict[type[Exception], int] | None,
 ) -> None:
-    reply = await asked(aiohttp_server, caplog, make, errors(handler, on=on))  # type: ignore[arg-type]
+    reply = await asked(aiohttp_server, caplog, make, errors(handler, on=on))
     assert reply.status == 500
     (record,) = logged(caplog)
     assert record.name == "aiohttp.server"
