@@ -1,7 +1,7 @@
 """What is known of one request while it is being handled, in one slot of the request."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from aiohttp import web
@@ -63,6 +63,9 @@ class State:
     """
     watchers: tuple[Watcher, ...] = ()
     """What is told when the response begins."""
+    counted: tuple[tuple[object, Sequence[tuple[int, float]]], ...] = ()
+    """What remains of the limits that counted the request: of each what writes its header fields,
+    and for each rate how many requests remain, and for how many seconds."""
     notes: dict[object, object] | None = None
     """What policies keep for the time of the request, by the policy as it was bound."""
     ended: bool = False

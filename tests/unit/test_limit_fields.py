@@ -4,6 +4,8 @@ from typing import Any
 
 import http_sf
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
@@ -11,6 +13,7 @@ from multidict import CIMultiDict
 from routeguard.configuration import Faults
 from routeguard.policies.rate_limit.fields import Fields, read_name
 from routeguard.policies.rate_limit.rates import Rate
+from routeguard.running.state import State
 
 
 def parsed(value: str) -> list[tuple[str, dict[str, Any]]]:
@@ -23,10 +26,16 @@ TWO = [Rate(10, 1), Rate(1000, 3600)]
 
 
 def written(*fields: tuple[Fields, Any]) -> CIMultiDict[str]:
-    headers: CIMultiDict[str] = CIMultiDict()
-    for one, counts in fields:
-        one.write(headers, counts)
-    return headers
+    request, response = make_mocked_request("GET", "/"), web.Response()
+    state = State(answered, (), None)
+    state.counted = fields
+    for one, _ in fields:
+        one.mark(request, response, state)
+    return response.headers
+
+
+async def answered(request: web.Request) -> web.StreamResponse:
+    return web.Response()
 
 
 def test_one_rate_has_the_limits_name() -> None:

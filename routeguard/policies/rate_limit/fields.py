@@ -11,11 +11,13 @@ import math
 import re
 from collections.abc import Sequence
 
+from aiohttp import web
 from multidict import CIMultiDict, istr
 
 from routeguard.configuration import Faults, shown
 from routeguard.policies.rate_limit.rates import Rate
 from routeguard.policies.rate_limit.window import Count
+from routeguard.running.state import State
 
 __all__ = ["RATE_LIMIT", "RATE_LIMIT_POLICY", "Fields", "read_name"]
 
@@ -60,7 +62,33 @@ class Fields:
         self.policy: str = self._policy("")
         """The value of `RateLimit-Policy`."""
 
-    def limit(self, counts: Sequence[Count], suffix: str = "") -> str:
+    def mark(self, request: web.Request, response: web.StreamResponse, state: State) -> None:
+        """Adds both fields to those of other statements.
+
+        Nothing is written where the limit did not ask for a count. Where it asked and nothing
+        was counted, nothing is known of what remains.
+        """
+        for fields, counts in state.counted:
+            if fields is not self:
+                continue
+            headers = response.headers
+            if RATE_LIMIT_POLICY in headers:
+                self._write_beside(headers, counts)
+                return
+            headers[RATE_LIMIT_POLICY] = self.policy
+            if len(counts) == 1:  # what `_limit` does, in one piece: so it is on most responses
+                ((left, seconds),) = counts
+                if left < 0:
+                    left = 0
+                whole = math.ceil(seconds)
+                if whole > self._window:
+                    whole = self._window
+                headers.add(RATE_LIMIT, f"{self._name}{left};t={whole}")
+            elif counts:
+                headers.add(RATE_LIMIT, self._limit(counts, ""))
+            return
+
+    def _limit(self, counts: Sequence[Count], suffix: str) -> str:
         """The value of `RateLimit`: what remains of each rate, and for how many seconds.
 
         Where a request was refused, only the rates that refused it are told of: `Retry-After`
@@ -70,17 +98,10 @@ class Fields:
             counts: one for each rate.
             suffix: what tells these names from equal ones of another statement.
         """
-        if len(counts) == 1 and not suffix:
-            ((left, seconds),) = counts
-            if left < 0:
-                left = 0
-            whole = math.ceil(seconds)
-            if whole > self._window:  # as a place may become free a hundredth of it late, in parts
-                whole = self._window
-            return f"{self._name}{left};t={whole}"
         refused = any(left < 0 for left, _ in counts)
         return ", ".join(
             [
+                # A place may become free a hundredth of the window late.
                 f'"{name}{suffix}";r={max(0, left)};t={min(math.ceil(seconds), rate.window)}'
                 for name, rate, (left, seconds) in zip(
                     self._names, self._rates, counts, strict=True
@@ -89,24 +110,8 @@ class Fields:
             ]
         )
 
-    def write(self, headers: CIMultiDict[str], counts: Sequence[Count]) -> None:
-        """Adds both fields to those of other statements.
-
-        Args:
-            headers: the response's.
-            counts: what remains; empty where nothing was counted, so that nothing is known.
-        """
-        others = headers.get(RATE_LIMIT_POLICY)
-        if others is None:
-            headers.add(RATE_LIMIT_POLICY, self.policy)
-            if counts:
-                headers.add(RATE_LIMIT, self.limit(counts))
-        else:
-            self._write_beside(others, headers, counts)
-
-    def _write_beside(
-        self, others: str, headers: CIMultiDict[str], counts: Sequence[Count]
-    ) -> None:
+    def _write_beside(self, headers: CIMultiDict[str], counts: Sequence[Count]) -> None:
+        others = headers[RATE_LIMIT_POLICY]
         number, suffix = 1, ""
         while any(f'"{name}{suffix}"' in others for name in self._names):
             number += 1
@@ -114,7 +119,7 @@ class Fields:
         headers[RATE_LIMIT_POLICY] = f"{others}, {self._policy(suffix)}"
         if not counts:
             return
-        limit = self.limit(counts, suffix)
+        limit = self._limit(counts, suffix)
         told = headers.get(RATE_LIMIT)
         if told is None or any(left < 0 for left, _ in counts):
             headers[RATE_LIMIT] = limit
