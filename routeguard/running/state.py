@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from aiohttp import web
 from multidict import CIMultiDict
 
-from routeguard.internals.slot import keep, kept
+from routeguard.internals.slot import SLOT, keep
 from routeguard.running.deadlines import Clock, Deadline
 
 __all__ = [
     "MARKED",
+    "Counted",
     "Mark",
     "RequestKey",
     "ResponseKey",
@@ -36,6 +37,12 @@ class Watcher(Protocol):
     """What is told when the response to a request begins."""
 
     def response_started(self, response: web.StreamResponse) -> None: ...
+
+
+Counted: TypeAlias = tuple[object, Sequence[tuple[int, float]], "Counted | None"]
+"""What remains of a rate limit for one request: the limit's header fields; for each rate, how many
+requests remain and in how many seconds the next place becomes free; and what other limits have
+counted before."""
 
 
 class State:
@@ -63,9 +70,8 @@ class State:
     """
     watchers: tuple[Watcher, ...] = ()
     """What is told when the response begins."""
-    counted: tuple[tuple[object, Sequence[tuple[int, float]]], ...] = ()
-    """What remains of the limits that counted the request: of each what writes its header fields,
-    and for each rate how many requests remain, and for how many seconds."""
+    counted: "Counted | None" = None
+    """What rate limits have counted: what remains of the last, with that of those before."""
     notes: dict[object, object] | None = None
     """What policies keep for the time of the request, by the policy as it was bound."""
     ended: bool = False
@@ -151,7 +157,7 @@ def state_of(request: web.BaseRequest) -> State | None:
     It is `None` until something needs it: a request in the fast lane has only an entry in the
     queue of a clock.
     """
-    found = kept(request)
+    found = getattr(request.writer, SLOT, None)  # what `kept` does, without a call of its own
     return found if isinstance(found, State) else None
 
 

@@ -28,9 +28,10 @@ TWO = [Rate(10, 1), Rate(1000, 3600)]
 def written(*fields: tuple[Fields, Any]) -> CIMultiDict[str]:
     request, response = make_mocked_request("GET", "/"), web.Response()
     state = State(answered, (), None)
-    state.counted = fields
+    for one, counts in fields:
+        state.counted = one, counts, state.counted
     for one, _ in fields:
-        one.mark(request, response, state)
+        one.mark()(request, response, state)
     return response.headers
 
 

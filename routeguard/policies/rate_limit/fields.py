@@ -17,7 +17,7 @@ from multidict import CIMultiDict, istr
 from routeguard.configuration import Faults, shown
 from routeguard.policies.rate_limit.rates import Rate
 from routeguard.policies.rate_limit.window import Count
-from routeguard.running.state import State
+from routeguard.running.state import State, StateMark
 
 __all__ = ["RATE_LIMIT", "RATE_LIMIT_POLICY", "Fields", "read_name"]
 
@@ -62,31 +62,47 @@ class Fields:
         self.policy: str = self._policy("")
         """The value of `RateLimit-Policy`."""
 
-    def mark(self, request: web.Request, response: web.StreamResponse, state: State) -> None:
-        """Adds both fields to those of other statements.
+    def mark(self) -> StateMark:
+        """What writes both fields on responses, beside those of other statements."""
+        policy, name, window, ceil = self.policy, self._name, self._window, math.ceil
 
-        Nothing is written where the limit did not ask for a count. Where it asked and nothing
-        was counted, nothing is known of what remains.
-        """
-        for fields, counts in state.counted:
-            if fields is not self:
-                continue
-            headers = response.headers
-            if RATE_LIMIT_POLICY in headers:
-                self._write_beside(headers, counts)
-                return
-            headers[RATE_LIMIT_POLICY] = self.policy
-            if len(counts) == 1:  # what `_limit` does, in one piece: so it is on most responses
+        def write(request: web.Request, response: web.StreamResponse, state: State) -> None:
+            """Most limits have one rate. The fields are written in one piece then."""
+            counted = state.counted
+            while counted is not None:
+                fields, counts, counted = counted
+                if fields is not self:
+                    continue
+                headers = response.headers
+                if RATE_LIMIT_POLICY in headers or len(counts) != 1:
+                    self._write(headers, counts)
+                    return
                 ((left, seconds),) = counts
                 if left < 0:
                     left = 0
-                whole = math.ceil(seconds)
-                if whole > self._window:
-                    whole = self._window
-                headers.add(RATE_LIMIT, f"{self._name}{left};t={whole}")
-            elif counts:
+                whole = ceil(seconds)
+                if whole > window:  # as a place may become free a hundredth of it late, in parts
+                    whole = window
+                headers[RATE_LIMIT_POLICY] = policy
+                headers.add(RATE_LIMIT, f"{name}{left};t={whole}")
+                return
+
+        return write
+
+    def _write(self, headers: CIMultiDict[str], counts: Sequence[Count]) -> None:
+        """Adds both fields to those of other statements.
+
+        Args:
+            headers: the response's.
+            counts: what remains; empty where nothing was counted, so that nothing is known.
+        """
+        others = headers.get(RATE_LIMIT_POLICY)
+        if others is None:
+            headers.add(RATE_LIMIT_POLICY, self.policy)
+            if counts:
                 headers.add(RATE_LIMIT, self._limit(counts, ""))
-            return
+        else:
+            self._write_beside(others, headers, counts)
 
     def _limit(self, counts: Sequence[Count], suffix: str) -> str:
         """The value of `RateLimit`: what remains of each rate, and for how many seconds.
@@ -101,7 +117,6 @@ class Fields:
         refused = any(left < 0 for left, _ in counts)
         return ", ".join(
             [
-                # A place may become free a hundredth of the window late.
                 f'"{name}{suffix}";r={max(0, left)};t={min(math.ceil(seconds), rate.window)}'
                 for name, rate, (left, seconds) in zip(
                     self._names, self._rates, counts, strict=True
@@ -110,8 +125,9 @@ class Fields:
             ]
         )
 
-    def _write_beside(self, headers: CIMultiDict[str], counts: Sequence[Count]) -> None:
-        others = headers[RATE_LIMIT_POLICY]
+    def _write_beside(
+        self, others: str, headers: CIMultiDict[str], counts: Sequence[Count]
+    ) -> None:
         number, suffix = 1, ""
         while any(f'"{name}{suffix}"' in others for name in self._names):
             number += 1

@@ -98,7 +98,7 @@ class BoundRateLimit(Bound):
             found = key_of(request)
             if is_local and type(found) is str and len(found) <= LONGEST:
                 wait, counts = hit(found, now())
-                state.counted += ((fields, counts),)
+                state.counted = fields, counts, state.counted
                 if wait:
                     refuse(request, found, wait)
                 return inner(request, state)
@@ -112,7 +112,7 @@ class BoundRateLimit(Bound):
         key = read_key(await found if isawaitable(found) else found)
         if key is not None:
             wait, counts = await self._ask(key)
-            state.counted += ((self._fields, counts),)
+            state.counted = self._fields, counts, state.counted
             if wait:
                 self._refuse(request, key, wait)
         return await inner(request, state)
@@ -173,7 +173,7 @@ class BoundRateLimit(Bound):
 
     def marks(self) -> StateMark | None:
         """Writes on every answer what remains."""
-        return None if self._policy.report_only else self._fields.mark
+        return None if self._policy.report_only else self._fields.mark()
 
 
 class _PutOff:
