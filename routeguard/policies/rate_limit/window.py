@@ -154,16 +154,17 @@ class _Exact(_Table):
         if kept is None:
             kept = self._enter(key, now)
         begin = now - self._length
-        if kept and kept[0] <= begin:
-            del kept[0]  # where requests come steadily, one leaves for each that comes
-            if kept and kept[0] <= begin:
-                self._forget(kept, now)
-        left = self._limit - len(kept) - 1
-        if left < 0:
-            seconds = kept[0] - begin
-            return seconds, ((left, seconds),)
         kept.append(now)
-        return 0.0, ((left, kept[0] - begin),)
+        if kept[0] <= begin:
+            del kept[0]  # where requests come steadily, one leaves for each that comes
+            if kept[0] <= begin:
+                self._forget(kept, now)
+        left = self._limit - len(kept)
+        seconds = kept[0] - begin
+        if left < 0:
+            kept.pop()
+            return seconds, ((left, seconds),)
+        return 0.0, ((left, seconds),)
 
     def take(self, kept: "array[float]", now: float) -> Count:
         self._forget(kept, now)
