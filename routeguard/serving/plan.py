@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 from yarl import URL
 
 from routeguard.bounded import LONGEST_KEY, Bounded
+from routeguard.internals.slot import keep
 from routeguard.policies.order import order_of
 from routeguard.policy import Handler, Link
 from routeguard.routes.resolution import Resolution, positions_of, resolve
@@ -15,7 +16,7 @@ from routeguard.routes.scope import SCOPE
 from routeguard.routes.splits import Splits, splits_of
 from routeguard.running.application import Running
 from routeguard.running.last_answer import last_answer
-from routeguard.running.state import Run, State, StateMark, keep_state
+from routeguard.running.state import Run, State, StateMark
 from routeguard.serving.bindings import Binding, Bindings, joined
 from routeguard.serving.fast_lane import FastLane, find_lane
 from routeguard.serving.handler_chain import HandlerChain
@@ -230,7 +231,8 @@ def _way_in(run: Run, marks: tuple[StateMark, ...], owner: object) -> Enter:
     """What is called in place of the handler: the chain, and the last answer to its errors."""
 
     async def enter(request: web.Request, handler: Handler) -> web.StreamResponse:
-        state = keep_state(request, State(handler, marks, owner))
+        state = State(handler, marks, owner)
+        keep(request, state)  # what `keep_state` does, without a call of its own
         try:
             return await run(request, state)
         except Exception as error:
