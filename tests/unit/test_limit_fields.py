@@ -25,8 +25,11 @@ def parsed(value: str) -> list[tuple[str, dict[str, Any]]]:
 TWO = [Rate(10, 1), Rate(1000, 3600)]
 
 
-def written(*fields: tuple[Fields, Any]) -> CIMultiDict[str]:
+def written(*fields: tuple[Fields, Any], told: str | None = None) -> CIMultiDict[str]:
+    """The headers of a response, whose handler may have told of a limit itself."""
     request, response = make_mocked_request("GET", "/"), web.Response()
+    if told is not None:
+        response.headers["RateLimit"] = told
     state = State(answered, (), None)
     for one, counts in fields:
         state.counted = one, counts, state.counted
@@ -93,6 +96,15 @@ def test_what_is_not_counted_is_not_told() -> None:
     headers = written((Fields("x", [Rate(1, 1)]), []))
     assert headers["RateLimit-Policy"] == '"x";q=1;w=1'
     assert "RateLimit" not in headers
+
+
+@pytest.mark.parametrize("rates", [[Rate(10, 60)], TWO])
+def test_what_a_handler_has_told_itself_stays(rates: list[Rate]) -> None:
+    counts = [(9, 1.0) for _ in rates]
+    own, *ours = written((Fields("x", rates), counts), told='"own";r=1;t=2').getall("RateLimit")
+    assert own == '"own";r=1;t=2'
+    assert len(ours) == 1
+    assert len(parsed(ours[0])) == len(rates)
 
 
 def test_the_seconds_are_never_more_than_the_window() -> None:
