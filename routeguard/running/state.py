@@ -1,17 +1,17 @@
 """What is known of one request while it is being handled, in one slot of the request."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from aiohttp import web
 from multidict import CIMultiDict
 
-from routeguard.internals.slot import keep, kept
 from routeguard.running.deadlines import Clock, Deadline
 
 __all__ = [
     "MARKED",
+    "Counted",
     "Mark",
     "RequestKey",
     "ResponseKey",
@@ -39,6 +39,12 @@ class Watcher(Protocol):
     def response_started(self, response: web.StreamResponse) -> None: ...
 
 
+Counted: TypeAlias = tuple[object, Sequence[tuple[int, float]], "Counted | None"]
+"""What remains of a rate limit for one request: the limit's header fields; for each rate, how many
+requests remain and in how many seconds the next place becomes free; and what other limits have
+counted before."""
+
+
 class State:
     """What is known of one request while it is being handled, shared by all its clones."""
 
@@ -64,6 +70,8 @@ class State:
     """
     watchers: tuple[Watcher, ...] = ()
     """What is told when the response begins."""
+    counted: "Counted | None" = None
+    """What rate limits have counted: what remains of the last, with that of those before."""
     notes: dict[object, object] | None = None
     """What policies keep for the time of the request, by the policy as it was bound."""
     ended: bool = False
@@ -143,19 +151,28 @@ MARKED = ResponseKey("marked", web.Request)
 """The request for which all that policies write is on a response."""
 
 
+SLOT = "routeguard_state"
+"""The attribute of a request's writer in which its state is kept.
+
+A request has one writer, and so have all its clones. What is stored on a clone by its key is not
+on the request that aiohttp gives to response hooks.
+"""
+
+
 def state_of(request: web.BaseRequest) -> State | None:
     """The state of a request.
 
     It is `None` until something needs it: a request in the fast lane has only an entry in the
     queue of a clock.
     """
-    found = kept(request)
+    found = getattr(request.writer, SLOT, None)
     return found if isinstance(found, State) else None
 
 
 def keep_state(request: web.BaseRequest, state: State) -> State:
     """Makes a state that of a request, and of all its clones."""
-    keep(request, state)
+    # Not by way of `__dict__`: the writer would be slower to read from then on.
+    setattr(request.writer, SLOT, state)
     return state
 
 

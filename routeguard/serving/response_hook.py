@@ -35,7 +35,8 @@ class ResponseHook:
         if state.response is response:
             return  # as when the hook is called again
         state.started(response)
-        keep_as_raised(response)
+        if isinstance(response, Exception):
+            keep_as_raised(response)
         for mark in state.marks:
             pending = mark(request, response, state)
             if pending is not None:

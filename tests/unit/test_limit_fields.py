@@ -4,6 +4,8 @@ from typing import Any
 
 import http_sf
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
@@ -11,6 +13,7 @@ from multidict import CIMultiDict
 from routeguard.configuration import Faults
 from routeguard.policies.rate_limit.fields import Fields, read_name
 from routeguard.policies.rate_limit.rates import Rate
+from routeguard.running.state import State
 
 
 def parsed(value: str) -> list[tuple[str, dict[str, Any]]]:
@@ -22,11 +25,21 @@ def parsed(value: str) -> list[tuple[str, dict[str, Any]]]:
 TWO = [Rate(10, 1), Rate(1000, 3600)]
 
 
-def written(*fields: tuple[Fields, Any]) -> CIMultiDict[str]:
-    headers: CIMultiDict[str] = CIMultiDict()
+def written(*fields: tuple[Fields, Any], told: str | None = None) -> CIMultiDict[str]:
+    """The headers of a response, whose handler may have told of a limit itself."""
+    request, response = make_mocked_request("GET", "/"), web.Response()
+    if told is not None:
+        response.headers["RateLimit"] = told
+    state = State(answered, (), None)
     for one, counts in fields:
-        one.write(headers, counts)
-    return headers
+        state.counted = one, counts, state.counted
+    for one, _ in fields:
+        one.mark()(request, response, state)
+    return response.headers
+
+
+async def answered(request: web.Request) -> web.StreamResponse:
+    return web.Response()
 
 
 def test_one_rate_has_the_limits_name() -> None:
@@ -83,6 +96,15 @@ def test_what_is_not_counted_is_not_told() -> None:
     headers = written((Fields("x", [Rate(1, 1)]), []))
     assert headers["RateLimit-Policy"] == '"x";q=1;w=1'
     assert "RateLimit" not in headers
+
+
+@pytest.mark.parametrize("rates", [[Rate(10, 60)], TWO])
+def test_what_a_handler_has_told_itself_stays(rates: list[Rate]) -> None:
+    counts = [(9, 1.0) for _ in rates]
+    own, *ours = written((Fields("x", rates), counts), told='"own";r=1;t=2').getall("RateLimit")
+    assert own == '"own";r=1;t=2'
+    assert len(ours) == 1
+    assert len(parsed(ours[0])) == len(rates)
 
 
 def test_the_seconds_are_never_more_than_the_window() -> None:

@@ -49,17 +49,9 @@ class BoundConcurrencyLimit(Bound):
         """The chain's link: what is inside, in a seat."""
         key_of, leave = self._policy.key, self._leave
 
-        async def run(request: web.Request, state: State) -> web.StreamResponse:
-            key, seats = None, self._seats
-            if key_of is not None:
-                found = key_of(request)
-                key = read_key(await found if isawaitable(found) else found)
-                if key is None:
-                    return await inner(request, state)
-                kept = self._by_key.get(key)
-                if kept is None:
-                    kept = self._by_key[key] = self._make()
-                seats = kept
+        async def run(
+            request: web.Request, state: State, seats: Seats = self._seats, key: str | None = None
+        ) -> web.StreamResponse:
             # Nothing is awaited between a free seat and the task of shielded work.
             if seats.free > 0:
                 seats.free -= 1
@@ -69,13 +61,28 @@ class BoundConcurrencyLimit(Bound):
                 return await inner(request, state)
             finally:
                 work = state.work
-                if work is None:
-                    leave(key, seats)
-                else:
+                if work is not None:
                     state.work = None
-                    work.add_done_callback(lambda _: leave(key, seats))
+                    work.add_done_callback(lambda _: leave(seats, key))
+                elif key is None:
+                    seats.leave()
+                else:
+                    leave(seats, key)
 
-        return run
+        if key_of is None:
+            return run
+
+        async def run_by_key(request: web.Request, state: State) -> web.StreamResponse:
+            found = key_of(request)
+            key = read_key(await found if isawaitable(found) else found)
+            if key is None:
+                return await inner(request, state)
+            seats = self._by_key.get(key)
+            if seats is None:
+                seats = self._by_key[key] = self._make()
+            return await run(request, state, seats, key)
+
+        return run_by_key
 
     async def _has_waited(self, seats: Seats, request: web.Request) -> bool:
         """Waits for a seat; false where there is none and the policy only reports it.
@@ -115,7 +122,7 @@ class BoundConcurrencyLimit(Bound):
             seats.close()
         return seats
 
-    def _leave(self, key: str | None, seats: Seats) -> None:
+    def _leave(self, seats: Seats, key: str | None) -> None:
         seats.leave()
         if key is not None and seats.is_idle and self._by_key.get(key) is seats:
             del self._by_key[key]

@@ -11,11 +11,13 @@ import math
 import re
 from collections.abc import Sequence
 
+from aiohttp import web
 from multidict import CIMultiDict, istr
 
 from routeguard.configuration import Faults, shown
 from routeguard.policies.rate_limit.rates import Rate
 from routeguard.policies.rate_limit.window import Count
+from routeguard.running.state import State, StateMark
 
 __all__ = ["RATE_LIMIT", "RATE_LIMIT_POLICY", "Fields", "read_name"]
 
@@ -60,7 +62,49 @@ class Fields:
         self.policy: str = self._policy("")
         """The value of `RateLimit-Policy`."""
 
-    def limit(self, counts: Sequence[Count], suffix: str = "") -> str:
+    def mark(self) -> StateMark:
+        """What writes both fields on responses, beside those of other statements."""
+        policy, name, window, ceil = self.policy, self._name, self._window, math.ceil
+
+        def write(request: web.Request, response: web.StreamResponse, state: State) -> None:
+            """Most limits have one rate. The fields are written in one piece then."""
+            counted = state.counted
+            while counted is not None:
+                fields, counts, counted = counted
+                if fields is not self:
+                    continue
+                headers = response.headers
+                if RATE_LIMIT_POLICY in headers or len(counts) != 1:
+                    self._write(headers, counts)
+                    return
+                ((left, seconds),) = counts
+                if left < 0:
+                    left = 0
+                whole = ceil(seconds)
+                if whole > window:  # as a place may become free a hundredth of it late, in parts
+                    whole = window
+                headers[RATE_LIMIT_POLICY] = policy
+                headers.add(RATE_LIMIT, f"{name}{left};t={whole}")
+                return
+
+        return write
+
+    def _write(self, headers: CIMultiDict[str], counts: Sequence[Count]) -> None:
+        """Adds both fields to those of other statements.
+
+        Args:
+            headers: the response's.
+            counts: what remains; empty where nothing was counted, so that nothing is known.
+        """
+        others = headers.get(RATE_LIMIT_POLICY)
+        if others is None:
+            headers.add(RATE_LIMIT_POLICY, self.policy)
+            if counts:
+                headers.add(RATE_LIMIT, self._limit(counts, ""))
+        else:
+            self._write_beside(others, headers, counts)
+
+    def _limit(self, counts: Sequence[Count], suffix: str) -> str:
         """The value of `RateLimit`: what remains of each rate, and for how many seconds.
 
         Where a request was refused, only the rates that refused it are told of: `Retry-After`
@@ -70,14 +114,6 @@ class Fields:
             counts: one for each rate.
             suffix: what tells these names from equal ones of another statement.
         """
-        if len(counts) == 1 and not suffix:
-            ((left, seconds),) = counts
-            if left < 0:
-                left = 0
-            whole = math.ceil(seconds)
-            if whole > self._window:  # as a place may become free a hundredth of it late, in parts
-                whole = self._window
-            return f"{self._name}{left};t={whole}"
         refused = any(left < 0 for left, _ in counts)
         return ", ".join(
             [
@@ -89,21 +125,6 @@ class Fields:
             ]
         )
 
-    def write(self, headers: CIMultiDict[str], counts: Sequence[Count]) -> None:
-        """Adds both fields to those of other statements.
-
-        Args:
-            headers: the response's.
-            counts: what remains; empty where nothing was counted, so that nothing is known.
-        """
-        others = headers.get(RATE_LIMIT_POLICY)
-        if others is None:
-            headers.add(RATE_LIMIT_POLICY, self.policy)
-            if counts:
-                headers.add(RATE_LIMIT, self.limit(counts))
-        else:
-            self._write_beside(others, headers, counts)
-
     def _write_beside(
         self, others: str, headers: CIMultiDict[str], counts: Sequence[Count]
     ) -> None:
@@ -114,7 +135,7 @@ class Fields:
         headers[RATE_LIMIT_POLICY] = f"{others}, {self._policy(suffix)}"
         if not counts:
             return
-        limit = self.limit(counts, suffix)
+        limit = self._limit(counts, suffix)
         told = headers.get(RATE_LIMIT)
         if told is None or any(left < 0 for left, _ in counts):
             headers[RATE_LIMIT] = limit

@@ -33,10 +33,7 @@ logger: logging.Logger = logging.getLogger("routeguard.rate_limit")
 
 
 class BoundRateLimit(Bound):
-    """One `rate_limit` in one run of the application.
-
-    The note on a request is what remains of each rate; empty where nothing was counted.
-    """
+    """One `rate_limit` in one run of the application."""
 
     __slots__ = ("_fields", "_loop", "_place", "_policy", "_question", "_store", "_windows")
 
@@ -93,8 +90,7 @@ class BoundRateLimit(Bound):
     ) -> Run:
         """A link that counts in this process; where something has to be awaited, `otherwise`."""
         key_of, hit, now = self._policy.key, self._windows.hit, clock_of(self._loop)
-        is_local = self._policy.store is None
-        bound = self
+        is_local, fields, refuse = self._policy.store is None, self._fields, self._refuse
 
         def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
             if request.method == "OPTIONS" and _is_preflight(request):
@@ -102,12 +98,9 @@ class BoundRateLimit(Bound):
             found = key_of(request)
             if is_local and type(found) is str and len(found) <= LONGEST:
                 wait, counts = hit(found, now())
-                if state.notes is None:  # what `note` does, and a call would cost as much again
-                    state.notes = {bound: counts}
-                else:
-                    state.notes[bound] = counts
+                state.counted = fields, counts, state.counted
                 if wait:
-                    bound._refuse(request, found, wait)
+                    refuse(request, found, wait)
                 return inner(request, state)
             return otherwise(request, state, found)
 
@@ -119,7 +112,7 @@ class BoundRateLimit(Bound):
         key = read_key(await found if isawaitable(found) else found)
         if key is not None:
             wait, counts = await self._ask(key)
-            state.note(self, counts)
+            state.counted = self._fields, counts, state.counted
             if wait:
                 self._refuse(request, key, wait)
         return await inner(request, state)
@@ -180,16 +173,7 @@ class BoundRateLimit(Bound):
 
     def marks(self) -> StateMark | None:
         """Writes on every answer what remains."""
-        if self._policy.report_only:
-            return None
-        bound, write = self, self._fields.write
-
-        def mark(request: web.Request, response: web.StreamResponse, state: State) -> None:
-            counts = None if state.notes is None else state.notes.get(bound)
-            if isinstance(counts, tuple):
-                write(response.headers, counts)
-
-        return mark
+        return None if self._policy.report_only else self._fields.mark()
 
 
 class _PutOff:

@@ -7,7 +7,6 @@ says. A fixed window would let twice as many through around its boundary.
 from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_right
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -31,10 +30,7 @@ PARTS = 100
 """Beyond, requests are counted in so many parts of the window."""
 
 MAX_KEYS = 100_000
-"""How many keys one rate counts at once, in one process."""
-
-SHARDS = 32
-"""Dictionaries that share the keys. A dictionary of all of them would take 12 ms to grow."""
+"""How many keys one rate counts at most, in one process; the latest half of them at least."""
 
 
 class Windows:
@@ -47,7 +43,7 @@ class Windows:
 
         Args:
             rates: one or several. A request counts against all of them, or against none.
-            max_keys: about how many keys are kept for each rate.
+            max_keys: how many keys are kept for each rate at most.
         """
         self._tables = [
             (_Exact if rate.limit <= EXACT_UP_TO else _InParts)(rate, max_keys) for rate in rates
@@ -75,25 +71,37 @@ class Windows:
 class _Table(ABC):
     """The windows of one rate, by key.
 
-    What is kept of a key is an array, which costs the garbage collector nothing. Its first number
-    is the time of the last request, whether that passed or not. A hit changes the array and
-    nothing else. Nothing ever walks over all keys: each new key looks at two of the oldest. Who
-    counts nothing any more is taken out, who is in use still is moved to the end. Where the bound
-    is reached, the one of the two goes that was used longer ago.
+    What is kept of a key is an array, which costs the garbage collector nothing. Keys are in one of
+    two generations: those of the current one have had a request since it began, those of the
+    previous one have not. The current one is over when it is full, or when a new key comes after a
+    request of its beginning has left the window. It is the previous one from then on; the keys of
+    the one before are forgotten, two for each key that comes: all at once would take milliseconds.
     """
 
-    __slots__ = ("_idle", "_length", "_limit", "_max_keys", "_shards")
+    __slots__ = (
+        "_current",
+        "_forgotten",
+        "_full",
+        "_idle",
+        "_length",
+        "_limit",
+        "_previous",
+        "_until",
+    )
 
     def __init__(self, rate: Rate, max_keys: int) -> None:
         self._limit = rate.limit
         self._length = rate.window
         # A part leaves the window up to its own length after the newest request in it.
         self._idle = rate.window * (1 + 1 / PARTS)
-        self._max_keys = -(-max_keys // SHARDS)
-        self._shards: list[OrderedDict[str, array[float]]] = [OrderedDict() for _ in range(SHARDS)]
+        self._full = max(1, max_keys // 2)
+        self._until = 0.0
+        self._current: dict[str, array[float]] = {}
+        self._previous: dict[str, array[float]] = {}
+        self._forgotten: dict[str, array[float]] = {}
 
     def __len__(self) -> int:
-        return sum(map(len, self._shards))
+        return len(self._current) + len(self._previous) + len(self._forgotten)
 
     def hit(self, key: str, now: float) -> Verdict:
         """As `Windows.hit`, for this rate alone."""
@@ -102,24 +110,21 @@ class _Table(ABC):
 
     def find(self, key: str, now: float) -> "array[float]":
         """What is kept of a key; made where there is nothing."""
-        kept = self._shards[hash(key) % SHARDS].get(key)
-        if kept is None:
-            return self._enter(key, now)
-        kept[0] = now
-        return kept
+        kept = self._current.get(key)
+        return self._enter(key, now) if kept is None else kept
 
     def _enter(self, key: str, now: float) -> "array[float]":
-        keys = self._shards[hash(key) % SHARDS]
-        oldest = [one for one, _ in zip(keys, range(2), strict=False)]
-        gone = [one for one in oldest if keys[one][0] <= now - self._idle]
-        if not gone and len(keys) >= self._max_keys:
-            gone = [min(oldest, key=lambda one: keys[one][0])]
-        for one in oldest:
-            if one in gone:
-                del keys[one]
-            else:
-                keys.move_to_end(one)
-        kept = keys[key] = self._empty(now)
+        """Takes a key into the current generation."""
+        kept = self._previous.pop(key, None)
+        is_over = kept is None and now >= self._until and not self._forgotten
+        if is_over or len(self._current) >= self._full:
+            self._forgotten, self._previous, self._current = self._previous, self._current, {}
+            self._until = now + self._idle
+        for _ in range(min(2, len(self._forgotten))):
+            self._forgotten.popitem()
+        if kept is None:
+            kept = self._empty()
+        self._current[key] = kept
         return kept
 
     @abstractmethod
@@ -135,7 +140,7 @@ class _Table(ABC):
         """In how many seconds the oldest request leaves the window; 0.0 where there is none."""
 
     @abstractmethod
-    def _empty(self, now: float) -> "array[float]": ...
+    def _empty(self) -> "array[float]": ...
 
 
 class _Exact(_Table):
@@ -145,79 +150,81 @@ class _Exact(_Table):
 
     def hit(self, key: str, now: float) -> Verdict:
         # As the base does it, in one piece: this is what most requests do.
-        kept = self._shards[hash(key) % SHARDS].get(key)
+        kept = self._current.get(key)
         if kept is None:
             kept = self._enter(key, now)
-        else:
-            kept[0] = now
-            if len(kept) > 1 and kept[1] <= now - self._length:
+        begin = now - self._length
+        kept.append(now)
+        if kept[0] <= begin:
+            del kept[0]  # where requests come steadily, one leaves for each that comes
+            if kept[0] <= begin:
                 self._forget(kept, now)
         left = self._limit - len(kept)
+        seconds = kept[0] - begin
         if left < 0:
-            seconds = kept[1] + self._length - now
+            kept.pop()
             return seconds, ((left, seconds),)
-        kept.append(now)
-        return 0.0, ((left, kept[1] + self._length - now),)
+        return 0.0, ((left, seconds),)
 
     def take(self, kept: "array[float]", now: float) -> Count:
         self._forget(kept, now)
-        left = self._limit - len(kept)
+        left = self._limit - len(kept) - 1
         if left >= 0:
             kept.append(now)
-        return left, kept[1] + self._length - now
+        return left, kept[0] + self._length - now
 
     def left(self, kept: "array[float]", now: float) -> int:
         self._forget(kept, now)
-        return self._limit - len(kept) + 1
+        return self._limit - len(kept)
 
     def seconds(self, kept: "array[float]", now: float) -> float:
-        return kept[1] + self._length - now if len(kept) > 1 else 0.0
+        return kept[0] + self._length - now if kept else 0.0
 
     def _forget(self, kept: "array[float]", now: float) -> None:
-        del kept[1 : bisect_right(kept, now - self._length, 1)]
+        del kept[: bisect_right(kept, now - self._length)]
 
-    def _empty(self, now: float) -> "array[float]":
-        return array("d", (now,))
+    def _empty(self) -> "array[float]":
+        return array("d")
 
 
 class _InParts(_Table):
     """One rate, by a count for each part of the window.
 
     A part is counted until the last moment of it has left the window, so the rate is never
-    exceeded. A place becomes free up to a part's length late. After the time of the last request
-    stands the count of the whole window, then number and count of each part.
+    exceeded. A place becomes free up to a part's length late. First stands the count of the whole
+    window, then number and count of each part.
     """
 
     __slots__ = ()
 
     def take(self, kept: "array[float]", now: float) -> Count:
         part = self._forget(kept, now)
-        left = self._limit - int(kept[1]) - 1
+        left = self._limit - int(kept[0]) - 1
         if left >= 0:
-            kept[1] += 1
-            if len(kept) > 2 and kept[-2] == part:
+            kept[0] += 1
+            if len(kept) > 1 and kept[-2] == part:
                 kept[-1] += 1
             else:
                 kept.extend((part, 1))
-        return left, (kept[2] + PARTS + 1) * self._length / PARTS - now
+        return left, (kept[1] + PARTS + 1) * self._length / PARTS - now
 
     def left(self, kept: "array[float]", now: float) -> int:
         self._forget(kept, now)
-        return self._limit - int(kept[1])
+        return self._limit - int(kept[0])
 
     def seconds(self, kept: "array[float]", now: float) -> float:
-        return (kept[2] + PARTS + 1) * self._length / PARTS - now if len(kept) > 2 else 0.0
+        return (kept[1] + PARTS + 1) * self._length / PARTS - now if len(kept) > 1 else 0.0
 
     def _forget(self, kept: "array[float]", now: float) -> int:
         """Takes out the parts that have left the window; the number of the part that is now."""
         part = int(now * PARTS / self._length)
-        gone = 2
+        gone = 1
         while gone < len(kept) and kept[gone] < part - PARTS:
-            kept[1] -= kept[gone + 1]
+            kept[0] -= kept[gone + 1]
             gone += 2
-        if gone > 2:
-            del kept[2:gone]
+        if gone > 1:
+            del kept[1:gone]
         return part
 
-    def _empty(self, now: float) -> "array[float]":
-        return array("d", (now, 0))
+    def _empty(self) -> "array[float]":
+        return array("d", (0,))
