@@ -139,8 +139,8 @@ class FastLane:
                 if self._shield is None:
                     response = await handler(request)
                 else:
-                    state = self.state_of(request)
-                    state.handler = handler
+                    state = keep_state(request, State(handler, self._marks, self._owner))
+                    state.clock, state.key = clock, key
                     response = await self._shield.run(request, call_handler, state)
             finally:
                 # Only a deadline, or a response that has begun, has taken the key out.
