@@ -161,6 +161,11 @@ class Lane:
                 connection.hang_up()
             await asyncio.sleep(0)
             await self._served.__aexit__(None, None, None)
+            # What a peer has left running ends with its loop.
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
         self.loop.run_until_complete(stop())
         self.loop.close()

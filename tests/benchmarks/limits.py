@@ -72,7 +72,7 @@ def startup(*, routes: int, rules: int, regexes: int = 0, times: int = 5) -> dic
 def held_by_routes(*, routes: int, rules: int) -> dict[str, Any]:
     """Bytes that an application holds when each of its routes has been asked for once.
 
-    Every rule states five policies of its own, for its share of the routes.
+    Each rule states the same five policies for its share of the routes.
     """
     paths = [f"/area{n % rules}/{'static' if n % 2 else 'dynamic'}{n}" for n in range(routes)]
     requests = [compose("GET", f"{path}{'' if n % 2 else '/7'}") for n, path in enumerate(paths)]
@@ -92,7 +92,8 @@ def held_by_routes(*, routes: int, rules: int) -> dict[str, Any]:
         return after - before
 
     def ours(app: web.Application) -> None:
-        routeguard.setup(app, *[rule(f"/area{n}/*", *guarded.five()) for n in range(rules)])
+        five = guarded.five()
+        routeguard.setup(app, *[rule(f"/area{n}/*", *five) for n in range(rules)])
 
     tracemalloc.start()
     held(lambda app: None)  # fills caches that others keep

@@ -4,7 +4,7 @@ import json
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from aiohttp_catcher import Catcher, catch
+from aiohttp_catcher import Catcher, catch  # type: ignore[import-untyped]
 from aiohttp_middlewares.error import error_middleware
 
 from routeguard import Policy, errors, problem_details

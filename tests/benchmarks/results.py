@@ -10,8 +10,10 @@ from typing import Any
 from . import processes
 from .contenders import CONTENDERS
 from .figures import Figure
-from .growth_lines import LINES, Line
-from .limiting import KEYS, LIMITING
+from .group_list import GROUPS
+from .groups import Group
+from .growing import UNSPLIT, Line
+from .growth_lines import LINES
 from .scenarios import SCENARIOS, Scenario
 
 PACKAGES = ("aiohttp", "yarl", "wrapt", "multidict", "aiohttp-middlewares", "aiohttp-cors")
@@ -31,8 +33,10 @@ class Effort:
     crowd: int = 10_000
     flood: int = 100_000
     requests: int = 1_000_000
-    socket_seconds: float = 2.0
-    socket_rounds: int = 5
+    routes: int = 10_000
+    flight: int = 500
+    socket_seconds: int = 2
+    socket_rounds: int = 4
 
 
 QUICK = Effort(
@@ -44,7 +48,8 @@ QUICK = Effort(
     crowd=2_000,
     flood=20_000,
     requests=50_000,
-    socket_seconds=1.0,
+    flight=100,
+    socket_seconds=1,
     socket_rounds=2,
 )
 
@@ -61,7 +66,9 @@ class Results:
     crowd: dict[str, Any] = field(default_factory=dict)
     memory: list[dict[str, Any]] = field(default_factory=list)
     sockets: dict[str, Any] = field(default_factory=dict)
-    limiting: dict[str, Figure] = field(default_factory=dict)
+    groups: dict[str, dict[str, Figure]] = field(default_factory=dict)
+    held_by_routes: dict[str, Any] = field(default_factory=dict)
+    held_in_flight: dict[str, Any] = field(default_factory=dict)
     budget: list[dict[str, Any]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -102,10 +109,19 @@ class Results:
             "crowd": self.crowd,
             "memory": self.memory,
             "sockets": self.sockets,
-            "limiting": {
-                name: {"title": LIMITING[name][0], **figure.as_json()}
-                for name, figure in self.limiting.items()
+            "groups": {
+                group.name: {
+                    "title": group.title,
+                    "entries": {
+                        name: {"title": group.entries[name].title, **figure.as_json()}
+                        for name, figure in self.groups[group.name].items()
+                    },
+                }
+                for group in GROUPS
+                if group.name in self.groups
             },
+            "held_by_routes": self.held_by_routes,
+            "held_in_flight": self.held_in_flight,
             "budget": self.budget,
         }
 
@@ -157,17 +173,26 @@ def compare(results: Results, scenarios: Iterable[Scenario], effort: Effort, say
             )
 
 
-def limit(results: Results, effort: Effort, say: Say) -> None:
-    """Time the limits beside their peers and print a table."""
-    results.limiting, results.pace = processes.run_samples(
-        "limiting", processes=effort.processes, pace=results.pace, rounds=effort.rounds
-    )
-    say(f"\nGET of a JSON document under a limit, {len(KEYS)} clients taking turns")
-    say(f"{'':48}{'request':>9}{'overhead':>10}{'processes':>16}")
-    for name, (title, _) in LIMITING.items():
-        figure = results.limiting[name]
-        between = f"{figure.overhead.low:.2f}-{figure.overhead.high:.2f}"
-        say(f"{title:48}{figure.cost.median:9.2f}{figure.overhead.median:10.2f}{between:>16}")
+def group(results: Results, groups: Iterable[Group], effort: Effort, say: Say) -> None:
+    """Time the applications of each group beside each other and print a table for each."""
+    for one in groups:
+        figures, results.pace = processes.run_samples(
+            "group",
+            processes=effort.processes,
+            pace=results.pace,
+            name=one.name,
+            rounds=effort.rounds,
+        )
+        results.groups[one.name] = {name: figures[name] for name in one.entries}
+        say(f"\n{one.title}")
+        say(f"{'':48}{'request':>9}{'overhead':>10}{'processes':>16}")
+        for name, entry in one.entries.items():
+            figure = figures[name]
+            between = f"{figure.overhead.low:.2f}-{figure.overhead.high:.2f}"
+            say(
+                f"{entry.title:48}{figure.cost.median:9.2f}{figure.overhead.median:10.2f}"
+                f"{between:>16}"
+            )
 
 
 def grow(results: Results, lines: Iterable[Line], effort: Effort, say: Say) -> None:
@@ -186,8 +211,9 @@ def grow(results: Results, lines: Iterable[Line], effort: Effort, say: Say) -> N
             rounds=effort.growth_rounds,
         )
         results.growth[line.name] = figures
-        row = "".join(f"{size:>8}: {figures[str(size)].overhead.median:.2f}" for size in sizes)
-        say(f"{line.title:40}{row}")
+        names = [*([UNSPLIT] if line.unsplit else []), *map(str, sizes)]
+        row = "".join(f"{name:>9}: {figures[name].overhead.median:.2f}" for name in names)
+        say(f"{line.title:44}{row}")
 
 
 def bound(results: Results, effort: Effort, say: Say) -> None:
@@ -218,3 +244,18 @@ def bound(results: Results, effort: Effort, say: Say) -> None:
             f"memory after {figure['requests']} ({traffic}): {figure['bytes_grown']:+d} bytes,"
             f" {figure['blocks_grown']:+d} blocks since the first fifth"
         )
+
+
+def hold(results: Results, effort: Effort, say: Say) -> None:
+    """Measure the memory that routes hold, and requests in flight."""
+    routes = processes.run_job("held_by_routes", routes=effort.routes, rules=effort.routes // 10)
+    results.held_by_routes = routes
+    say(
+        f"\n{routes['routes']} routes under {routes['rules']} rules, each asked for once, hold"
+        f" {routes['added'] / 2**20:.1f} MiB more than without routeguard"
+    )
+    flights = processes.run_job("held_in_flight", requests=effort.flight)
+    results.held_in_flight = flights
+    say(f"\nBytes that each of {flights['requests']} POST requests in flight holds")
+    for one in flights["flights"].values():
+        say(f"{one['title']:56}{one['bytes']:8.0f}{one['added']:+8.0f}")
