@@ -47,7 +47,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="one request, one group of policies or one line of growth; may be given again",
     )
     parser.add_argument(
-        "--check-budget", action="store_true", help="judge the budget; exit 1 where it is missed"
+        "--check-budget",
+        action="store_true",
+        help="judge the budget; exit 1 where it is missed. All but sockets, if no PART is named",
     )
     return parser.parse_args(arguments)
 
@@ -57,9 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     effort = results.QUICK if options.quick else results.Effort()
     found = results.Results()
-    parts = set(PARTS) if "all" in options.parts else set(options.parts or ["requests"])
-    if options.only and not options.parts:
-        parts |= {"policies", "growth"}
+    parts = set(PARTS) if "all" in options.parts else set(options.parts)
+    if not parts:
+        parts = {"requests"}
+        if options.only or options.check_budget:
+            parts |= {"policies", "growth"}
+        if options.check_budget and not options.only:
+            parts.add("bounds")
 
     def say(text: str) -> None:
         print(text, flush=True)

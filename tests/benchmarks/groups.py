@@ -29,6 +29,8 @@ class Entry:
     build: Build
     requests: Callable[[], Iterable[bytes]]
     judge: Judge
+    like: str | None = None
+    """Of a peer: the entry of routeguard that does as much."""
 
 
 @dataclass(frozen=True, slots=True)

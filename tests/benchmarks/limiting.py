@@ -89,8 +89,8 @@ def aiohttp_ratelimiter() -> web.Application:
 _fine = answers(200, views.REPORT)
 
 
-def _entry(title: str, build: Build) -> Entry:
-    return Entry(title, build, ordinary, _fine)
+def _entry(title: str, build: Build, like: str | None = None) -> Entry:
+    return Entry(title, build, ordinary, _fine, like)
 
 
 LIMITING = Group(
@@ -111,7 +111,7 @@ LIMITING = Group(
         ),
         "limits": _entry("limits in a middleware", limits_library),
         "aiohttp-ratelimiter": _entry("aiohttp-ratelimiter", aiohttp_ratelimiter),
-        "counter": _entry("a counter by hand in the handler", by_hand),
+        "counter": _entry("a counter by hand in the handler", by_hand, "concurrency_limit"),
         "concurrency_limit": _entry(
             "routeguard, concurrency_limit", lambda: _with(concurrency_limit(100))
         ),

@@ -117,12 +117,12 @@ def _catcher() -> web.Application:
     return app
 
 
-def _entry(title: str, build: Build, judge: Judge) -> Entry:
-    return Entry(title, build, _asked, judge)
+def _entry(title: str, build: Build, judge: Judge, like: str | None = None) -> Entry:
+    return Entry(title, build, _asked, judge, like)
 
 
-def _plain(title: str, view: Handler, judge: Judge) -> Entry:
-    return _entry(title, lambda: serving(_PATH, view), judge)
+def _plain(title: str, view: Handler, judge: Judge, like: str | None = None) -> Entry:
+    return _entry(title, lambda: serving(_PATH, view), judge, like)
 
 
 def _guarded(title: str, view: Handler, policy: Policy, judge: Judge) -> Entry:
@@ -140,22 +140,22 @@ RAISING = Group(
     "raising",
     "GET that raises, under `errors` alone",
     {
-        "bare": _plain("bare application, whose view returns the answer", returns, _locked),
-        "own": _plain("aiohttp's own text for an HTTPException", conflict, answers(409)),
-        "plain by hand": _plain("HTTPException, by hand", conflict_by_hand, _locked),
-        "plain": _guarded("HTTPException, `errors()`", conflict, errors(), _locked),
-        "middlewares": _entry("HTTPException, aiohttp-middlewares", _middlewares, _locked),
-        "mapped by hand": _plain("KeyError to 404, by hand", missing_by_hand, _unknown),
-        "mapped": _guarded("KeyError to 404, `errors(on=…)`", missing, _mapped, _unknown),
-        "catcher": _entry("KeyError to 404, aiohttp-catcher", _catcher, answers(404)),
-        "problem by hand": _plain("RFC 9457, by hand", problem_by_hand, _problem),
-        "problem": _guarded(
-            "RFC 9457, `errors(problem_details)`", conflict, errors(problem_details), _problem
+        "bare": _plain("a view that returns the answer", returns, _locked),
+        "own": _plain("HTTPException, aiohttp's own text", conflict, answers(409)),
+        "plain by hand": _plain("HTTPException, by hand", conflict_by_hand, _locked, "plain"),
+        "middlewares": _entry("HTTPException, aiohttp-middlewares", _middlewares, _locked, "plain"),
+        "plain": _guarded("HTTPException, routeguard", conflict, errors(), _locked),
+        "mapped by hand": _plain("KeyError to 404, by hand", missing_by_hand, _unknown, "mapped"),
+        "catcher": _entry("KeyError to 404, aiohttp-catcher", _catcher, answers(404), "mapped"),
+        "mapped": _guarded("KeyError to 404, routeguard", missing, _mapped, _unknown),
+        "problem by hand": _plain("RFC 9457, by hand", problem_by_hand, _problem, "problem"),
+        "problem": _guarded("RFC 9457, routeguard", conflict, errors(problem_details), _problem),
+        "headers by hand": _plain(
+            "429 with `Retry-After`, by hand", too_many_by_hand, _later, "headers"
         ),
-        "headers by hand": _plain("429 with `Retry-After`, by hand", too_many_by_hand, _later),
-        "headers": _guarded("429 with `Retry-After`, `errors()`", too_many, errors(), _later),
+        "headers": _guarded("429 with `Retry-After`, routeguard", too_many, errors(), _later),
         "challenge": _guarded(
-            "401 with `WWW-Authenticate`, `errors()`", unauthorized, errors(), _who
+            "401 with `WWW-Authenticate`, routeguard", unauthorized, errors(), _who
         ),
     },
 )

@@ -113,7 +113,11 @@ class Results:
                 group.name: {
                     "title": group.title,
                     "entries": {
-                        name: {"title": group.entries[name].title, **figure.as_json()}
+                        name: {
+                            "title": group.entries[name].title,
+                            "like": group.entries[name].like,
+                            **figure.as_json(),
+                        }
                         for name, figure in self.groups[group.name].items()
                     },
                 }
@@ -159,16 +163,15 @@ def compare(results: Results, scenarios: Iterable[Scenario], effort: Effort, say
         say(f"\n{scenario.title}")
         if scenario.note:
             say(scenario.note)
-        say(f"{'':32}{'request':>9}{'overhead':>10}{'processes':>16}{'within':>8}  leaves undone")
+        say(f"{'':44}{'request':>9}{'overhead':>10}{'processes':>16}{'within':>8}  leaves undone")
         for contender in CONTENDERS:
             if not scenario.runs(contender):
-                say(f"{contender.title:32}{'not comparable: no policy, so no preflight':>41}")
                 continue
             figure = figures[contender.name]
             between = f"{figure.overhead.low:.2f}-{figure.overhead.high:.2f}"
             undone = ", ".join(_undone(scenario, contender.name))
             say(
-                f"{contender.title:32}{figure.cost.median:9.2f}{figure.overhead.median:10.2f}"
+                f"{contender.title:44}{figure.cost.median:9.2f}{figure.overhead.median:10.2f}"
                 f"{between:>16}{figure.within:8.2f}  {undone}"
             )
 

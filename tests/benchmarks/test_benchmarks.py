@@ -378,6 +378,7 @@ def test_what_a_request_in_flight_holds_is_the_same_each_time() -> None:
 
 
 @pytest.mark.nginx
+@pytest.mark.usefixtures("nginx", "wrk")
 @pytest.mark.parametrize(
     "setup",
     [
