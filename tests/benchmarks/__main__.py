@@ -73,8 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def chosen(name: str) -> bool:
         return not options.only or name in options.only
 
+    # First: this is the part that needs other programs.
+    if "sockets" in parts:
+        found.sockets = sockets.measure(effort, say)
     if "requests" in parts:
-        say("µs of CPU time for each request; overhead over the bare application, as the median")
+        say("\nµs of CPU time for each request; overhead over the bare application, as the median")
         scenarios = [scenario for scenario in SCENARIOS if chosen(scenario.name)]
         results.compare(found, scenarios, effort, say)
     if "policies" in parts:
@@ -84,8 +87,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "bounds" in parts:
         results.bound(found, effort, say)
         results.hold(found, effort, say)
-    if "sockets" in parts:
-        found.sockets = sockets.measure(effort, say)
     met = True
     if options.check_budget:
         verdicts, met = budget.check(found)

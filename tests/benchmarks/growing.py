@@ -56,9 +56,9 @@ class Line:
     """The most that the overhead at the largest size may be of that under the one rule."""
 
     @property
-    def ours(self) -> bool:
-        """Whether this is routeguard, not a peer."""
-        return not self.title.startswith("aiohttp-")
+    def judged(self) -> bool:
+        """Whether the budget has a limit for it."""
+        return self.limit is not None or self.of_unsplit is not None
 
 
 def faults(line: Line, size: int, answer: Answer) -> list[str]:
