@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import budget, results, sockets
+from . import budget, effort, parts, results, sockets
 from .group_list import GROUPS
 from .growth_lines import LINES
 from .scenarios import SCENARIOS
@@ -57,15 +57,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line asks for; the exit status."""
     options = parse(arguments)
-    effort = results.QUICK if options.quick else results.Effort()
+    much = effort.QUICK if options.quick else effort.Effort()
     found = results.Results()
-    parts = set(PARTS) if "all" in options.parts else set(options.parts)
-    if not parts:
-        parts = {"requests"}
+    named = set(PARTS) if "all" in options.parts else set(options.parts)
+    if not named:
+        named = {"requests"}
         if options.only or options.check_budget:
-            parts |= {"policies", "growth"}
+            named |= {"policies", "growth"}
         if options.check_budget and not options.only:
-            parts.add("bounds")
+            named.add("bounds")
 
     def say(text: str) -> None:
         print(text, flush=True)
@@ -74,19 +74,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return not options.only or name in options.only
 
     # First: this is the part that needs other programs.
-    if "sockets" in parts:
-        found.sockets = sockets.measure(effort, say)
-    if "requests" in parts:
+    if "sockets" in named:
+        found.sockets = sockets.measure(much, say)
+    if "requests" in named:
         say("\nµs of CPU time for each request; overhead over the bare application, as the median")
         scenarios = [scenario for scenario in SCENARIOS if chosen(scenario.name)]
-        results.compare(found, scenarios, effort, say)
-    if "policies" in parts:
-        results.group(found, [one for one in GROUPS if chosen(one.name)], effort, say)
-    if "growth" in parts and (lines := [line for line in LINES if chosen(line.name)]):
-        results.grow(found, lines, effort, say)
-    if "bounds" in parts:
-        results.bound(found, effort, say)
-        results.hold(found, effort, say)
+        parts.compare(found, scenarios, much, say)
+    if "policies" in named:
+        parts.group(found, [one for one in GROUPS if chosen(one.name)], much, say)
+    if "growth" in named and (lines := [line for line in LINES if chosen(line.name)]):
+        parts.grow(found, lines, much, say)
+    if "bounds" in named:
+        parts.bound(found, much, say)
+        parts.hold(found, much, say)
     met = True
     if options.check_budget:
         verdicts, met = budget.check(found)

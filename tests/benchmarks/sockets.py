@@ -13,9 +13,10 @@ from random import Random
 from typing import Any
 
 from .contenders import BASELINE, CONTENDERS, Contender
+from .effort import Effort
 from .figures import Spread
 from .measure import WrongAnswer
-from .results import Effort, Say
+from .parts import Say
 from .scenarios import SCENARIOS, Scenario
 from .servers import Server, behind_nginx, workers
 from .wrk import Load, load, script

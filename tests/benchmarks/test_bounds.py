@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from . import flight, limits, results, sockets
+from . import flight, limits, sockets
 from .contenders import CONTENDERS, OURS, Contender
+from .effort import QUICK
 from .lane import Lane
 from .scenarios import SCENARIOS
 from .timers import CountingLoop
@@ -105,7 +106,7 @@ def test_contenders_are_loaded_over_sockets(
 ) -> None:
     monkeypatch.setattr(sockets, "ASKED", ("bare", "handwritten"))
 
-    effort = replace(results.QUICK, socket_rounds=1)
+    effort = replace(QUICK, socket_rounds=1)
 
     (table,) = sockets.measure(effort, lambda text: None, [setup]).values()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from . import __main__, processes, results, sockets
+from . import __main__, effort, parts, processes, results, sockets
 from .budget import verdicts
 from .contenders import CONTENDERS
 from .figures import Figure, Sample
@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::aiohttp.web.NotAppKeyWarning"),
 ]
 
-TINY = results.Effort(
+TINY = effort.Effort(
     processes=1,
     rounds=2,
     growth_processes=1,
@@ -34,7 +34,7 @@ EVERY_PART = {"compare", "group", "grow", "bound", "hold", "measure"}
 def test_a_tiny_run_writes_figures_for_every_contender(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(results, "QUICK", TINY)
+    monkeypatch.setattr(effort, "QUICK", TINY)
     target = tmp_path / "figures.json"
 
     status = __main__.main(["--quick", "--only", "get", "--json", str(target)])
@@ -50,7 +50,7 @@ def test_a_tiny_run_writes_figures_for_every_contender(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "parts"),
+    ("arguments", "expected"),
     [
         ([], {"compare"}),
         (["all"], EVERY_PART),
@@ -63,7 +63,7 @@ def test_a_tiny_run_writes_figures_for_every_contender(
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_the_parts_that_are_named_are_measured(
-    arguments: list[str], parts: set[str], monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], expected: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: set[str] = set()
 
@@ -72,12 +72,12 @@ def test_the_parts_that_are_named_are_measured(
         return {}
 
     for name in EVERY_PART:
-        place = sockets if name == "measure" else results
+        place = sockets if name == "measure" else parts
         monkeypatch.setattr(place, name, partial(noted, name))
 
     __main__.main(["--quick", *arguments])
 
-    assert done == parts
+    assert done == expected
 
 
 def test_a_part_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
