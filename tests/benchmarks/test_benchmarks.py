@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from routeguard.running.state import State
 from routeguard.serving import fast_lane
 
 from . import asked_paths, growing, measure, views
+from .bodies import BODIES
 from .contenders import CONTENDERS, OURS, Contender
 from .group_list import GROUPS
 from .groups import Entry, Group, measure_group
@@ -180,6 +182,23 @@ def test_the_chain_is_taken_where_the_lane_was_closed_and_nowhere_else() -> None
     finally:
         for lane in lanes:
             lane.close()
+
+
+@pytest.mark.parametrize("name", ["four", "four, body"])
+def test_a_small_body_is_served_in_the_fast_lane(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chained: list[str] = []
+    entry = BODIES.entries[name]
+    lane = Lane(entry.build, entry.requests())
+    try:
+        assert _plans(lane) == {"/api/report": True, "/api/parked": True}
+        monkeypatch.setattr(State, "__init__", lambda *_: chained.append(name))
+        lane.batch(3)
+    finally:
+        lane.close()
+
+    assert chained == []
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
