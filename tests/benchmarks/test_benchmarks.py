@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -182,6 +183,22 @@ def test_the_chain_is_taken_where_the_lane_was_closed_and_nowhere_else() -> None
     finally:
         for lane in lanes:
             lane.close()
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in LINES if line.unsplit], ids=lambda line: line.name
+)
+def test_rules_split_the_route_and_one_rule_does_not(line: Line) -> None:
+    assert line.unsplit is not None
+    routes = []
+    for build in (line.unsplit, partial(line.build, 2)):
+        lane = Lane(build, line.requests(2))
+        lane.batch(1)
+        routes.append([path for path in _plans(lane) if "{" in path])
+        lane.close()
+
+    # A plan belongs to a route only where no rule splits it.
+    assert [len(found) for found in routes] == [1, 0]
 
 
 @pytest.mark.parametrize("name", ["four", "four, body"])
