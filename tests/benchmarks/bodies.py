@@ -33,7 +33,6 @@ def _by_hand() -> web.Application:
 
 
 def _four(*others: body) -> Build:
-    # Without shield: shielded requests take the chain.
     four = (cors(views.ORIGINS), errors(), timeout(views.SECONDS), https())
     return lambda: guarded_by(_application(), *four, *others)
 

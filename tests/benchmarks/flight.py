@@ -47,8 +47,8 @@ ONE_BY_ONE: dict[str, Policy] = {
     "headers": headers({"X-Team": "reports"}),
     "until_shutdown": until_shutdown(),
 }
-LANE = ("cors", "errors", "timeout", "https")
-FIVE = (*LANE, "shield")
+FOUR = ("cors", "errors", "timeout", "https")
+FIVE = (*FOUR, "shield")
 
 _shielded: set["asyncio.Task[web.StreamResponse]"] = set()
 
@@ -85,7 +85,7 @@ FLIGHTS: dict[str, tuple[str, Callable[[], web.Application]]] = {
     ),
     "middlewares": ("five aiohttp-middlewares", lambda: peers.five_middlewares(_application())),
     "five": ("routeguard, five policies", _under(*FIVE)),
-    "four": ("routeguard, the same without shield, in the fast lane", _under(*LANE)),
+    "four": ("routeguard, the same without shield", _under(*FOUR)),
     "all": ("routeguard, all of these policies", _under(*ONE_BY_ONE)),
     **{name: (f"routeguard, {name}", _under(name)) for name in ONE_BY_ONE},
 }
