@@ -49,11 +49,10 @@ class Lane:
         # The first requests of all paths that this lane will ask for.
         with guarded.fast_lane_closed() if takes_chain else nullcontext():
             self.answer, self.parked_answer = self.loop.run_until_complete(self._start())
-        self._connections = [Connection(self._server, self._answered) for _ in range(connections)]
-        self._parked = [Connection(self._server, self._answered) for _ in range(in_flight)]
+        self._connections = self._connect(connections)
+        self._parked = self._connect(in_flight)
         self._awaited = 0
         self._all_answered: asyncio.Future[None] = self.loop.create_future()
-        self._turn(2)
 
     async def _start(self) -> tuple[Answer, Answer | None]:
         self._server = await self._served.__aenter__()
@@ -66,12 +65,14 @@ class Lane:
         gate.clear()
         return answer, parked
 
-    def _turn(self, times: int) -> None:
-        async def turns() -> None:
-            for _ in range(times):
-                await asyncio.sleep(0)
+    def _connect(self, count: int) -> list[Connection]:
+        async def connect() -> list[Connection]:
+            found = [Connection(self._server, self._answered) for _ in range(count)]
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            return found
 
-        self.loop.run_until_complete(turns())
+        return self.loop.run_until_complete(connect())
 
     def _answered(self) -> None:
         self._awaited -= 1
@@ -145,8 +146,7 @@ class Lane:
         """Open new connections for the requests that stay in flight."""
         for connection in self._parked:
             connection.hang_up()
-        self._parked = [Connection(self._server, self._answered) for _ in self._parked]
-        self._turn(2)
+        self._parked = self._connect(len(self._parked))
 
     def _complain(self) -> None:
         for connection in (*self._connections, *self._parked):
