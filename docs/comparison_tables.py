@@ -3,8 +3,7 @@
     python docs/comparison_tables.py          # writes docs/data/*.inc
     python docs/comparison_tables.py --check  # exit status 1 where they are not up to date
 
-`docs/data/benchmarks.json` comes from `python -m tests.benchmarks --check-budget --json`,
-`docs/data/limiting.json` from `python -m tests.benchmarks --limits --json`, and
+`docs/data/benchmarks.json` comes from `python -m tests.benchmarks all --check-budget --json`, and
 `docs/data/durability.json` from `python -m tests.faults.compare --json`.
 """
 
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 DATA = Path(__file__).parent / "data"
+UNSPLIT = "one rule"
 OURS = ("decorator", "rule", "fallback")
 NOTE = "<!-- Written by docs/comparison_tables.py: change the figures, not this. -->\n\n"
 
@@ -66,21 +66,26 @@ def slower(figures: dict[str, Any]) -> str:
     lines = []
     for scenario in figures["scenarios"].values():
         contenders = scenario["contenders"]
-        ours = {name: contenders[name]["overhead"]["median"] for name in OURS if name in contenders}
-        if not ours:
-            continue
-        worst = max(ours.values())
-        for name, one in contenders.items():
-            theirs = one["overhead"]["median"]
-            comparable = name not in (*OURS, "bare", "none") and not one["leaves_undone"]
-            if comparable and worst > theirs:
-                lines.append(
-                    f"- {scenario['title']}: {_figure(worst)} µs, where {one['title']} takes "
-                    f"{_figure(theirs)} µs."
-                )
+        ours = [contenders[name]["overhead"]["median"] for name in OURS if name in contenders]
+        peers = [one for one in contenders.values() if "routeguard" not in one["title"]]
+        lines += [
+            _slower(scenario["title"], max(ours), one)
+            for one in peers
+            if ours and not one["leaves_undone"] and max(ours) > one["overhead"]["median"]
+        ]
+    for known in figures["groups"].values():
+        for one in known["entries"].values():
+            ours_too = known["entries"].get(one["like"])
+            if ours_too and ours_too["overhead"]["median"] > one["overhead"]["median"]:
+                lines.append(_slower(known["title"], ours_too["overhead"]["median"], one))
     if not lines:
         return "In none of these requests does it cost more than a contender that does as much.\n"
     return "\n".join(lines) + "\n"
+
+
+def _slower(what: str, ours: float, one: dict[str, Any]) -> str:
+    theirs = _figure(one["overhead"]["median"])
+    return f"- {what}: {_figure(ours)} µs, where “{one['title']}” takes {theirs} µs."
 
 
 def budget(figures: dict[str, Any]) -> str:
@@ -108,22 +113,28 @@ def _measured(value: float) -> str:
 
 
 def growth(figures: dict[str, Any]) -> str:
-    """Overhead by number of rules and origins."""
-    lines = figures["growth"].values()
-    sizes = sorted({int(size) for line in lines for size in line["sizes"] if size.isdigit()})
+    """Overhead by number of rules and origins, a table for each."""
+    lines = list(figures["growth"].values())
+    panels = dict.fromkeys(line["panel"] for line in lines)
+    return "\n".join(_panel([line for line in lines if line["panel"] == one]) for one in panels)
+
+
+def _panel(lines: list[dict[str, Any]]) -> str:
+    known = {size for line in lines for size in line["sizes"]}
+    columns = [UNSPLIT] if UNSPLIT in known else []
+    columns += [str(size) for size in sorted(int(size) for size in known if size.isdigit())]
     rows = [
         [
             line["title"],
             *[
-                _figure(line["sizes"][str(size)]["overhead"]["median"])
-                if str(size) in line["sizes"]
-                else "–"
-                for size in sizes
+                _figure(line["sizes"][size]["overhead"]["median"]) if size in line["sizes"] else "–"
+                for size in columns
             ],
         ]
         for line in lines
     ]
-    return table(["", *[f"{size:,}" for size in sizes]], rows)
+    told = [f"{int(size):,}" if size.isdigit() else size for size in columns]
+    return table([f"*{lines[0]['panel']}*", *told], rows)
 
 
 def limits(figures: dict[str, Any]) -> str:
@@ -145,6 +156,9 @@ def limits(figures: dict[str, Any]) -> str:
             ]
             for name, one in crowd["contenders"].items()
         ]
+    if held := figures["held_by_routes"]:
+        what = f"memory held by rules, {held['rules']:,} over {held['routes']:,} routes, all asked"
+        rows.append([what, f"{held['added'] / 2**20:.1f} MiB"])
     rows += [
         [
             f"memory grown from the first fifth of {one['requests']:,} requests to the last"
@@ -156,21 +170,63 @@ def limits(figures: dict[str, Any]) -> str:
     return table(["", ""], rows)
 
 
-def limiting(figures: dict[str, Any]) -> str:
-    """What limits add to a request."""
+def flight(figures: dict[str, Any]) -> str:
+    """Bytes that a request in flight holds."""
     rows = [
-        [
-            f"**{one['title']}**"
-            if "limit" in name and "routeguard" in one["title"]
-            else one["title"],
-            _figure(one["overhead"]["median"]),
-        ]
-        for name, one in figures["limiting"].items()
-        if name != "bare"
+        [_named(one["title"]), f"{one['bytes']:,.0f}", f"{one['added']:+,.0f}"]
+        for one in figures["held_in_flight"]["flights"].values()
     ]
-    bare = _figure(figures["limiting"]["bare"]["cost"]["median"])
-    rows.append(["*the bare request itself*", f"*{bare}*"])
-    return table(["", "µs"], rows)
+    return table(["", "bytes", "beyond the bare application"], rows)
+
+
+def group(figures: dict[str, Any], name: str) -> str:
+    """What the applications of a group add to a request."""
+    entries = figures["groups"][name]["entries"]
+    rows = [
+        [_named(one["title"]), _figure(one["overhead"]["median"])]
+        for key, one in entries.items()
+        if key != "bare"
+    ]
+    bare = entries["bare"]
+    whole = [f"*the whole request: {bare['title']}*", f"*{_figure(bare['cost']['median'])}*"]
+    return table([figures["groups"][name]["title"], "µs"], [*rows, whole])
+
+
+def _named(title: str) -> str:
+    """A title, in bold where it is of routeguard."""
+    return f"**{title}**" if "routeguard" in title else title
+
+
+def sockets(figures: dict[str, Any]) -> str:
+    """Requests a second and the slowest hundredth over sockets, of the bare application's."""
+    tables = []
+    for one in figures["sockets"].values():
+        rows = [
+            [
+                _named(row["title"]),
+                f"{row['rate']:,.0f}",
+                *[
+                    f"{row[name]['median']:.2f}"
+                    for name in (
+                        "rate_of_bare",
+                        "rate_of_handwritten",
+                        "p99_of_bare",
+                        "p99_of_handwritten",
+                    )
+                ],
+            ]
+            for row in one["contenders"].values()
+        ]
+        head = [
+            f"{one['title']}; {one['setup']}",
+            "requests/s",
+            "of bare",
+            "of by hand",
+            "p99, of bare",
+            "p99, of by hand",
+        ]
+        tables.append(table(head, rows))
+    return "\n".join(tables) or "They were not measured in this run.\n"
 
 
 def _title(figures: dict[str, Any], name: str) -> str:
@@ -202,10 +258,10 @@ def durability(figures: dict[str, Any]) -> str:
 def written() -> Iterator[tuple[Path, str]]:
     """Every file, and what belongs in it."""
     speed = json.loads((DATA / "benchmarks.json").read_text())
-    for make in (cost, slower, budget, growth, limits, environment):
+    for make in (cost, slower, budget, growth, limits, flight, sockets, environment):
         yield DATA / f"{make.__name__}.inc", NOTE + make(speed)
-    limited = json.loads((DATA / "limiting.json").read_text())
-    yield DATA / "limiting.inc", NOTE + limiting(limited)
+    for name in speed["groups"]:
+        yield DATA / f"{name}.inc", NOTE + group(speed, name)
     lasting = json.loads((DATA / "durability.json").read_text())
     yield DATA / "durability.inc", NOTE + durability(lasting)
 

@@ -162,6 +162,12 @@ def nginx() -> str:
 
 
 @pytest.fixture(scope="session")
+def wrk() -> str:
+    """The path of wrk."""
+    return _program("wrk", "wrk")
+
+
+@pytest.fixture(scope="session")
 def redis_server() -> str:
     """The path of redis-server."""
     return _program("redis-server", "redis-server")

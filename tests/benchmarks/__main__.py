@@ -6,9 +6,25 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import budget, results, sockets
+from . import budget, effort, parts, results, sockets
+from .group_list import GROUPS
 from .growth_lines import LINES
 from .scenarios import SCENARIOS
+
+PARTS = {
+    "requests": "one kind of request after the other, all contenders (the default)",
+    "policies": "origins, errors, body and limits, each policy beside its peers",
+    "growth": "the cost of a request as rules and origins grow in number",
+    "bounds": "start-up, a crowd in flight, memory",
+    "sockets": "real sockets, loaded by wrk: one worker, two, behind nginx",
+    "all": "all of these",
+}
+
+
+def _part(name: str) -> str:
+    if name not in PARTS:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(PARTS)}")
+    return name
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -16,22 +32,24 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks",
         description="What routeguard costs beside its peers, in CPU time for each request.",
+        epilog="\n".join(f"{part:10}{what}" for part, what in PARTS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("parts", nargs="*", type=_part, metavar="PART")
     parser.add_argument("--quick", action="store_true", help="fewer processes, rounds, sizes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw both plots there")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw the plots there")
     parser.add_argument(
         "--only",
         action="append",
         metavar="NAME",
-        choices=[known.name for known in (*SCENARIOS, *LINES)],
-        help="one scenario or one line of growth; may be given again",
+        choices=[known.name for known in (*SCENARIOS, *GROUPS, *LINES)],
+        help="one request, one group of policies or one line of growth; may be given again",
     )
-    parser.add_argument("--growth", action="store_true", help="grow rules, origins, traffic")
-    parser.add_argument("--limits", action="store_true", help="limits, beside their peers")
-    parser.add_argument("--sockets", action="store_true", help="real sockets, loaded by wrk")
     parser.add_argument(
-        "--check-budget", action="store_true", help="judge the budget; exit 1 where it is missed"
+        "--check-budget",
+        action="store_true",
+        help="judge the budget; exit 1 where it is missed. All but sockets, if no PART is named",
     )
     return parser.parse_args(arguments)
 
@@ -39,8 +57,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line asks for; the exit status."""
     options = parse(arguments)
-    effort = results.QUICK if options.quick else results.Effort()
+    much = effort.QUICK if options.quick else effort.Effort()
     found = results.Results()
+    named = set(PARTS) if "all" in options.parts else set(options.parts)
+    if not named:
+        named = {"requests"}
+        if options.only or options.check_budget:
+            named |= {"policies", "growth"}
+        if options.check_budget and not options.only:
+            named.add("bounds")
 
     def say(text: str) -> None:
         print(text, flush=True)
@@ -48,23 +73,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def chosen(name: str) -> bool:
         return not options.only or name in options.only
 
-    scenarios = [scenario for scenario in SCENARIOS if chosen(scenario.name)]
-    lines = [line for line in LINES if chosen(line.name)]
-    growing = options.growth or options.check_budget or options.plots is not None
-
-    if options.limits:
-        results.limit(found, effort, say)
-    elif options.sockets:
-        default = [known for known in scenarios if options.only or known.name in sockets.DEFAULT]
-        found.sockets = sockets.measure(default, effort, say)
-    else:
-        say("µs of CPU time for each request; overhead over the bare application, as the median")
-        results.compare(found, scenarios, effort, say)
-        if lines and (growing or options.only):
-            results.grow(found, lines, effort, say)
-        if growing and not options.only:
-            results.bound(found, effort, say)
-            results.limit(found, effort, say)
+    # First: this is the part that needs other programs.
+    if "sockets" in named:
+        found.sockets = sockets.measure(much, say)
+    if "requests" in named:
+        say("\nµs of CPU time for each request; overhead over the bare application, as the median")
+        scenarios = [scenario for scenario in SCENARIOS if chosen(scenario.name)]
+        parts.compare(found, scenarios, much, say)
+    if "policies" in named:
+        parts.group(found, [one for one in GROUPS if chosen(one.name)], much, say)
+    if "growth" in named and (lines := [line for line in LINES if chosen(line.name)]):
+        parts.grow(found, lines, much, say)
+    if "bounds" in named:
+        parts.bound(found, much, say)
+        parts.hold(found, much, say)
     met = True
     if options.check_budget:
         verdicts, met = budget.check(found)

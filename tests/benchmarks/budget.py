@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from .figures import Spread
+from .growing import UNSPLIT
 from .growth_lines import LINES
 from .results import Results
 
@@ -16,6 +17,7 @@ BY_HAND = {
 }
 """Scenarios of five policies, what is asked there, and the limit of its ratio to by hand."""
 STARTUP_SECONDS = 0.5
+ROUTES_BYTES = 10 * 1024 * 1024
 # What a run leaves behind may not depend on its length: a few pages, and no block in a thousand.
 MEMORY_BYTES = 2 * 1024 * 1024
 MEMORY_BLOCKS = 2_000
@@ -55,6 +57,11 @@ def verdicts(results: Results) -> Iterator[Verdict]:
                 0.37,
             )
         yield Verdict(
+            "five policies by rule, without the fast lane / written by hand",
+            get["chain"].ratio(get["handwritten"]),
+            1.05,
+        )
+        yield Verdict(
             "five policies with an observer / without",
             get["observed"].ratio(get["fallback"]),
             1.02,
@@ -85,18 +92,7 @@ def verdicts(results: Results) -> Iterator[Verdict]:
                     scenario[name].ratio(scenario["handwritten"]),
                     limit,
                 )
-    if limiting := results.limiting:
-        added = limiting["csrf, rate_limit"].overhead.median - limiting["csrf"].overhead.median
-        yield Verdict(
-            "rate_limit in memory: µs over the same route without it", Spread.of([added]), 3.0
-        )
-        yield Verdict(
-            "a route with concurrency_limit / with a counter by hand in the handler",
-            Spread.of(
-                [limiting["concurrency_limit"].cost.median / limiting["counter"].cost.median]
-            ),
-            1.2,
-        )
+    yield from _groups(results)
     for line in LINES:
         if line.limit is not None and (sizes := results.growth.get(line.name)):
             smallest, largest = str(line.sizes[0]), str(line.sizes[-1])
@@ -105,7 +101,41 @@ def verdicts(results: Results) -> Iterator[Verdict]:
                 sizes[largest].ratio(sizes[smallest]),
                 line.limit,
             )
+        if line.of_unsplit is not None and (sizes := results.growth.get(line.name)):
+            largest = str(line.sizes[-1])
+            yield Verdict(
+                f"{line.title}: overhead at {largest} / under one rule that does not",
+                sizes[largest].ratio(sizes[UNSPLIT]),
+                line.of_unsplit,
+            )
     yield from _bounds(results)
+
+
+def _groups(results: Results) -> Iterator[Verdict]:
+    if origins := results.groups.get("origins"):
+        for name, what in (
+            ("wildcard", "a wildcard origin, one label"),
+            ("labels", "a wildcard origin, two labels"),
+            ("port", "an origin with any port"),
+        ):
+            yield Verdict(f"{what} / exact origins", origins[name].ratio(origins["exact"]), 1.25)
+    if bodies := results.groups.get("bodies"):
+        yield Verdict(
+            "body on a small POST: µs over four policies in the fast lane without it",
+            bodies["four, body"].above(bodies["four"]),
+            2.0,
+        )
+    if limiting := results.groups.get("limiting"):
+        yield Verdict(
+            "rate_limit in memory: µs over the same route without it",
+            limiting["csrf, rate_limit"].above(limiting["csrf"]),
+            3.0,
+        )
+        yield Verdict(
+            "a route with concurrency_limit / with a counter by hand in the handler",
+            limiting["concurrency_limit"].ratio_of_costs(limiting["counter"]),
+            1.2,
+        )
 
 
 def _bounds(results: Results) -> Iterator[Verdict]:
@@ -116,6 +146,12 @@ def _bounds(results: Results) -> Iterator[Verdict]:
                 Spread.of([startup["with_rules"]]),
                 STARTUP_SECONDS,
             )
+    if held := results.held_by_routes:
+        yield Verdict(
+            f"{held['routes']} routes under {held['rules']} rules, each asked once: bytes held",
+            Spread.of([held["added"]]),
+            ROUTES_BYTES,
+        )
     for memory in results.memory:
         name = f"{memory['requests']} {memory['traffic']}"
         yield Verdict(f"{name}: bytes grown", Spread.of([memory["bytes_grown"]]), MEMORY_BYTES)

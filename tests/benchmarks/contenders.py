@@ -37,6 +37,8 @@ class Contender:
     abilities: frozenset[Ability] = ALL
     only: frozenset[str] | None = None
     """The scenarios in which it runs; `None` for all."""
+    takes_chain: bool = False
+    """Whether the fast lane is closed to it."""
 
 
 def _with_options(app: web.Application) -> web.Application:
@@ -107,6 +109,12 @@ OURS = (
     Contender("decorator", "routeguard by decorator", guarded.by_decorator),
     Contender("rule", "routeguard by rule", guarded.by_rule),
     Contender("fallback", "routeguard by fallback", guarded.by_fallback),
+    Contender(
+        "chain",
+        "routeguard by rule, without the fast lane",
+        guarded.by_rule,
+        takes_chain=True,
+    ),
     Contender("none", "routeguard, no policy here", guarded.elsewhere, NOTHING),
     Contender("observed", "routeguard with an observer", guarded.observed, only=QUIET),
     Contender("outside", "routeguard behind a no-op middleware", guarded.outside, only=QUIET),

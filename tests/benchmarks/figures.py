@@ -1,5 +1,6 @@
 """Figures: what one process measured, and what several processes agree on."""
 
+import operator
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -60,22 +61,33 @@ class Figure:
     """The middle half of the rounds of one process spans this much, in the median process."""
     overheads: tuple[float, ...]
     """Process by process, so that ratios can be taken where both sides were measured."""
+    costs: tuple[float, ...]
+    """The same, of the whole request."""
 
     @classmethod
     def merge(cls, samples: Sequence[Sample]) -> Self:
         """What the processes measured, one sample each."""
+        costs = tuple(sample.cost for sample in samples)
         overheads = tuple(sample.overhead for sample in samples)
         return cls(
-            Spread.of([sample.cost for sample in samples]),
+            Spread.of(costs),
             Spread.of(overheads),
             statistics.median(sample.upper_quartile - sample.lower_quartile for sample in samples),
             overheads,
+            costs,
         )
 
     def ratio(self, reference: "Figure") -> Spread:
         """Overhead over another's overhead, process by process."""
-        pairs = zip(self.overheads, reference.overheads, strict=True)
-        return Spread.of([ours / theirs if theirs else float("inf") for ours, theirs in pairs])
+        return _quotients(self.overheads, reference.overheads)
+
+    def ratio_of_costs(self, reference: "Figure") -> Spread:
+        """The whole request over another's whole request, process by process."""
+        return _quotients(self.costs, reference.costs)
+
+    def above(self, reference: "Figure") -> Spread:
+        """Overhead less another's overhead, in microseconds, process by process."""
+        return Spread.of(list(map(operator.sub, self.overheads, reference.overheads)))
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, rounded to what means anything."""
@@ -88,3 +100,8 @@ class Figure:
             else:
                 data[name] = round(value, 3)
         return data
+
+
+def _quotients(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
+    pairs = zip(ours, theirs, strict=True)
+    return Spread.of([one / other if other else float("inf") for one, other in pairs])

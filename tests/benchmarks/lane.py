@@ -4,10 +4,11 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 
 from aiohttp import web
 
-from . import views
+from . import guarded, views
 from .scenarios import compose
 from .transport import Answer, Connection, Served, exchange
 
@@ -23,7 +24,9 @@ class Lane:
 
     Every lane has an event loop of its own, so that one contender's cancelled timers are not
     swept up at another's expense. Requests go out on all connections at once; meanwhile
-    ``in_flight`` others, on connections of their own, are waiting in their handlers.
+    ``in_flight`` others, on connections of their own, are waiting in their handlers. With
+    ``takes_chain`` routeguard's fast lane is closed to this application, and to no other;
+    ``parked`` is the request that stays in flight.
     """
 
     def __init__(
@@ -34,36 +37,42 @@ class Lane:
         connections: int = CONNECTIONS,
         in_flight: int = IN_FLIGHT,
         loop: asyncio.AbstractEventLoop | None = None,
+        takes_chain: bool = False,
+        parked: bytes = _PARKED,
     ) -> None:
         self.loop = loop or asyncio.new_event_loop()
-        self._app = build()
-        self._served = Served(self._app)
+        self.app = build()
+        self._served = Served(self.app)
         self._requests = iter(requests)
+        self._parked_request = parked
         self._in_flight = in_flight
-        self.answer, self._parked_size = self.loop.run_until_complete(self._start())
-        self._connections = [Connection(self._server, self._answered) for _ in range(connections)]
-        self._parked = [Connection(self._server, self._answered) for _ in range(in_flight)]
+        # The first requests of all paths that this lane will ask for.
+        with guarded.fast_lane_closed() if takes_chain else nullcontext():
+            self.answer, self.parked_answer = self.loop.run_until_complete(self._start())
+        self._connections = self._connect(connections)
+        self._parked = self._connect(in_flight)
         self._awaited = 0
         self._all_answered: asyncio.Future[None] = self.loop.create_future()
-        self._turn(2)
 
-    async def _start(self) -> tuple[Answer, int]:
+    async def _start(self) -> tuple[Answer, Answer | None]:
         self._server = await self._served.__aenter__()
         answer = await exchange(self._server, next(self._requests))
-        parked_size = 0
-        if self._in_flight:
-            gate = self._app[views.PARKING].gate
-            gate.set()
-            parked_size = (await exchange(self._server, _PARKED)).size
-            gate.clear()
-        return answer, parked_size
+        if not self._in_flight:
+            return answer, None
+        gate = self.app[views.PARKING].gate
+        gate.set()
+        parked = await exchange(self._server, self._parked_request)
+        gate.clear()
+        return answer, parked
 
-    def _turn(self, times: int) -> None:
-        async def turns() -> None:
-            for _ in range(times):
-                await asyncio.sleep(0)
+    def _connect(self, count: int) -> list[Connection]:
+        async def connect() -> list[Connection]:
+            found = [Connection(self._server, self._answered) for _ in range(count)]
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            return found
 
-        self.loop.run_until_complete(turns())
+        return self.loop.run_until_complete(connect())
 
     def _answered(self) -> None:
         self._awaited -= 1
@@ -113,9 +122,11 @@ class Lane:
 
     async def park(self) -> None:
         """Send the requests that stay in flight, and see all of them inside their handlers."""
-        parking = self._app[views.PARKING]
+        if self.parked_answer is None:
+            return
+        parking = self.app[views.PARKING]
         for connection in self._parked:
-            connection.ask(_PARKED, self._parked_size)
+            connection.ask(self._parked_request, self.parked_answer.size)
         while parking.inside < self._in_flight:  # noqa: ASYNC110 - an Event for each would cost
             await asyncio.sleep(0)
 
@@ -123,13 +134,19 @@ class Lane:
         """Open the gate and see all of them answered."""
         if not self._parked:
             return
-        parking = self._app[views.PARKING]
+        parking = self.app[views.PARKING]
         released = self._expect(len(self._parked))
         parking.gate.set()
         await released
         parking.gate.clear()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
+
+    def reconnect(self) -> None:
+        """Open new connections for the requests that stay in flight."""
+        for connection in self._parked:
+            connection.hang_up()
+        self._parked = self._connect(len(self._parked))
 
     def _complain(self) -> None:
         for connection in (*self._connections, *self._parked):
@@ -144,6 +161,11 @@ class Lane:
                 connection.hang_up()
             await asyncio.sleep(0)
             await self._served.__aexit__(None, None, None)
+            # What a peer has left running ends with its loop.
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
         self.loop.run_until_complete(stop())
         self.loop.close()

@@ -6,17 +6,11 @@ from collections.abc import Callable
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-import routeguard
 from routeguard import Policy, concurrency_limit, csrf, rate_limit
 
 from . import guarded, views
 from .contenders import bare
-from .figures import Sample
-from .lane import Lane
-from .measure import YARDSTICK, time_lanes, yardstick
-from .scenarios import SCENARIOS
-
-__all__ = ["LIMITING", "limiting"]
+from .groups import Build, Entry, Group, answers, guarded_by, ordinary
 
 KEYS = [f"192.0.{number // 250}.{number % 250}" for number in range(500)]
 """The clients that take turns, all of whom the limits know after the warm-up."""
@@ -38,9 +32,7 @@ def _views(report: Handler) -> web.Application:
 
 
 def _with(*policies: Policy) -> web.Application:
-    app = _views(views.report)
-    routeguard.setup(app, *policies)
-    return app
+    return guarded_by(_views(views.report), *policies)
 
 
 def by_hand() -> web.Application:
@@ -62,9 +54,7 @@ def by_hand() -> web.Application:
 
 def five_by_hand() -> web.Application:
     """The same counter in a handler of an application with five policies."""
-    app = by_hand()
-    routeguard.setup(app, *guarded.five())
-    return app
+    return guarded_by(by_hand(), *guarded.five())
 
 
 def limits_library() -> web.Application:
@@ -96,47 +86,39 @@ def aiohttp_ratelimiter() -> web.Application:
     return _views(limited)
 
 
-Build = Callable[[], web.Application]
-
-LIMITING: dict[str, tuple[str, Build]] = {
-    "bare": ("bare application", bare),
-    "csrf": ("routeguard, csrf", lambda: _with(csrf())),
-    "rate_limit": ("routeguard, rate_limit", lambda: _with(rate_limit(RATE, key=_key()))),
-    "csrf, rate_limit": (
-        "routeguard, csrf and rate_limit",
-        lambda: _with(csrf(), rate_limit(RATE, key=_key())),
-    ),
-    "five": ("routeguard, five policies, in the fast lane", guarded.by_fallback),
-    "five, rate_limit": (
-        "routeguard, five policies and rate_limit",
-        lambda: _with(*guarded.five(), rate_limit(RATE, key=_key())),
-    ),
-    "limits": ("limits in a middleware", limits_library),
-    "aiohttp-ratelimiter": ("aiohttp-ratelimiter", aiohttp_ratelimiter),
-    "counter": ("a counter by hand in the handler", by_hand),
-    "concurrency_limit": (
-        "routeguard, concurrency_limit",
-        lambda: _with(concurrency_limit(100)),
-    ),
-    "five, counter": ("routeguard, five policies; a counter by hand", five_by_hand),
-    "five, concurrency_limit": (
-        "routeguard, five policies and concurrency_limit",
-        lambda: _with(*guarded.five(), concurrency_limit(100)),
-    ),
-}
-"""What is compared: a name, a title, and an application."""
+_fine = answers(200, views.REPORT)
 
 
-def limiting(*, rounds: int, seed: int) -> dict[str, Sample]:
-    """All of them, batch by batch, in one process."""
-    request = SCENARIOS[0].request
-    lanes = {YARDSTICK: yardstick()}
-    try:
-        for name, (_, build) in LIMITING.items():
-            lanes[name] = Lane(build, itertools.repeat(request))
-            if lanes[name].answer.status != 200:
-                raise AssertionError(f"{name} answers {lanes[name].answer.status}")
-        return time_lanes(lanes, rounds=rounds, seed=seed)
-    finally:
-        for lane in lanes.values():
-            lane.close()
+def _entry(title: str, build: Build, like: str | None = None) -> Entry:
+    return Entry(title, build, ordinary, _fine, like)
+
+
+LIMITING = Group(
+    "limiting",
+    f"GET of a JSON document under a limit, {len(KEYS)} clients taking turns",
+    {
+        "bare": _entry("bare application", bare),
+        "csrf": _entry("routeguard, csrf", lambda: _with(csrf())),
+        "rate_limit": _entry("routeguard, rate_limit", lambda: _with(rate_limit(RATE, key=_key()))),
+        "csrf, rate_limit": _entry(
+            "routeguard, csrf and rate_limit",
+            lambda: _with(csrf(), rate_limit(RATE, key=_key())),
+        ),
+        "five": _entry("routeguard, five policies, in the fast lane", guarded.by_fallback),
+        "five, rate_limit": _entry(
+            "routeguard, five policies and rate_limit",
+            lambda: _with(*guarded.five(), rate_limit(RATE, key=_key())),
+        ),
+        "limits": _entry("limits in a middleware", limits_library),
+        "aiohttp-ratelimiter": _entry("aiohttp-ratelimiter", aiohttp_ratelimiter),
+        "counter": _entry("a counter by hand in the handler", by_hand, "concurrency_limit"),
+        "concurrency_limit": _entry(
+            "routeguard, concurrency_limit", lambda: _with(concurrency_limit(100))
+        ),
+        "five, counter": _entry("routeguard, five policies; a counter by hand", five_by_hand),
+        "five, concurrency_limit": _entry(
+            "routeguard, five policies and concurrency_limit",
+            lambda: _with(*guarded.five(), concurrency_limit(100)),
+        ),
+    },
+)

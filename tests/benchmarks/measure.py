@@ -49,7 +49,9 @@ def side_by_side(
     try:
         for contender in chosen:
             requests = repeat(scenario.request)
-            lanes[contender.name] = Lane(contender.build, requests, in_flight=in_flight)
+            lanes[contender.name] = Lane(
+                contender.build, requests, in_flight=in_flight, takes_chain=contender.takes_chain
+            )
         faults = [
             fault
             for contender in chosen

@@ -1,51 +1,27 @@
-"""A whole run: which measurements were asked for, what came out, and how it prints."""
+"""What came out of a run, and how it stands in JSON."""
 
 import importlib.metadata
 import platform
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import processes
 from .contenders import CONTENDERS
 from .figures import Figure
-from .growth_lines import LINES, Line
-from .limiting import KEYS, LIMITING
+from .group_list import GROUPS
+from .growth_lines import LINES
 from .scenarios import SCENARIOS, Scenario
 
-PACKAGES = ("aiohttp", "yarl", "wrapt", "multidict", "aiohttp-middlewares", "aiohttp-cors")
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How much is measured; ``quick`` gives a rough picture in a minute or two."""
-
-    processes: int = 5
-    rounds: int = 150
-    growth_processes: int = 5
-    growth_rounds: int = 120
-    sizes: tuple[int, ...] = (1, 10, 100, 1_000, 10_000)
-    crowd: int = 10_000
-    flood: int = 100_000
-    requests: int = 1_000_000
-    socket_seconds: float = 2.0
-    socket_rounds: int = 5
-
-
-QUICK = Effort(
-    processes=2,
-    rounds=50,
-    growth_processes=1,
-    growth_rounds=25,
-    sizes=(1, 100, 10_000),
-    crowd=2_000,
-    flood=20_000,
-    requests=50_000,
-    socket_seconds=1.0,
-    socket_rounds=2,
+PACKAGES = (
+    "aiohttp",
+    "yarl",
+    "wrapt",
+    "multidict",
+    "aiohttp-middlewares",
+    "aiohttp-cors",
+    "aiohttp-catcher",
+    "aiohttp-ratelimiter",
+    "limits",
 )
 
 
@@ -61,7 +37,9 @@ class Results:
     crowd: dict[str, Any] = field(default_factory=dict)
     memory: list[dict[str, Any]] = field(default_factory=list)
     sockets: dict[str, Any] = field(default_factory=dict)
-    limiting: dict[str, Figure] = field(default_factory=dict)
+    groups: dict[str, dict[str, Figure]] = field(default_factory=dict)
+    held_by_routes: dict[str, Any] = field(default_factory=dict)
+    held_in_flight: dict[str, Any] = field(default_factory=dict)
     budget: list[dict[str, Any]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -77,7 +55,7 @@ class Results:
                     "contenders": {
                         contender.name: {
                             "title": contender.title,
-                            "leaves_undone": _undone(scenario, contender.name),
+                            "leaves_undone": undone(scenario, contender.name),
                             **self.scenarios[scenario.name][contender.name].as_json(),
                         }
                         for contender in CONTENDERS
@@ -102,10 +80,23 @@ class Results:
             "crowd": self.crowd,
             "memory": self.memory,
             "sockets": self.sockets,
-            "limiting": {
-                name: {"title": LIMITING[name][0], **figure.as_json()}
-                for name, figure in self.limiting.items()
+            "groups": {
+                group.name: {
+                    "title": group.title,
+                    "entries": {
+                        name: {
+                            "title": group.entries[name].title,
+                            "like": group.entries[name].like,
+                            **figure.as_json(),
+                        }
+                        for name, figure in self.groups[group.name].items()
+                    },
+                }
+                for group in GROUPS
+                if group.name in self.groups
             },
+            "held_by_routes": self.held_by_routes,
+            "held_in_flight": self.held_in_flight,
             "budget": self.budget,
         }
 
@@ -124,97 +115,7 @@ def environment() -> dict[str, str]:
     return {"python": platform.python_version(), "cpu": cpu} | versions
 
 
-def _undone(scenario: Scenario, name: str) -> list[str]:
+def undone(scenario: Scenario, name: str) -> list[str]:
+    """What a contender leaves undone in a scenario."""
     contender = next(known for known in CONTENDERS if known.name == name)
     return sorted(ability.value for ability in scenario.lacks(contender))
-
-
-def compare(results: Results, scenarios: Iterable[Scenario], effort: Effort, say: Say) -> None:
-    """Time all contenders in each scenario and print a table for each."""
-    for scenario in scenarios:
-        figures, results.pace = processes.run_samples(
-            "side_by_side",
-            processes=effort.processes,
-            pace=results.pace,
-            scenario=scenario.name,
-            rounds=effort.rounds,
-        )
-        results.scenarios[scenario.name] = figures
-        say(f"\n{scenario.title}")
-        if scenario.note:
-            say(scenario.note)
-        say(f"{'':32}{'request':>9}{'overhead':>10}{'processes':>16}{'within':>8}  leaves undone")
-        for contender in CONTENDERS:
-            if not scenario.runs(contender):
-                say(f"{contender.title:32}{'not comparable: no policy, so no preflight':>41}")
-                continue
-            figure = figures[contender.name]
-            between = f"{figure.overhead.low:.2f}-{figure.overhead.high:.2f}"
-            undone = ", ".join(_undone(scenario, contender.name))
-            say(
-                f"{contender.title:32}{figure.cost.median:9.2f}{figure.overhead.median:10.2f}"
-                f"{between:>16}{figure.within:8.2f}  {undone}"
-            )
-
-
-def limit(results: Results, effort: Effort, say: Say) -> None:
-    """Time the limits beside their peers and print a table."""
-    results.limiting, results.pace = processes.run_samples(
-        "limiting", processes=effort.processes, pace=results.pace, rounds=effort.rounds
-    )
-    say(f"\nGET of a JSON document under a limit, {len(KEYS)} clients taking turns")
-    say(f"{'':48}{'request':>9}{'overhead':>10}{'processes':>16}")
-    for name, (title, _) in LIMITING.items():
-        figure = results.limiting[name]
-        between = f"{figure.overhead.low:.2f}-{figure.overhead.high:.2f}"
-        say(f"{title:48}{figure.cost.median:9.2f}{figure.overhead.median:10.2f}{between:>16}")
-
-
-def grow(results: Results, lines: Iterable[Line], effort: Effort, say: Say) -> None:
-    """Measure the lines of growth, one table row each."""
-    say("\nOverhead by number of rules or origins")
-    for line in lines:
-        sizes = [size for size in effort.sizes if size in line.sizes]
-        if line.sizes[-1] not in sizes:
-            sizes.append(line.sizes[-1])
-        figures, results.pace = processes.run_samples(
-            "growth",
-            processes=effort.growth_processes,
-            pace=results.pace,
-            line=line.name,
-            sizes=sizes,
-            rounds=effort.growth_rounds,
-        )
-        results.growth[line.name] = figures
-        row = "".join(f"{size:>8}: {figures[str(size)].overhead.median:.2f}" for size in sizes)
-        say(f"{line.title:40}{row}")
-
-
-def bound(results: Results, effort: Effort, say: Say) -> None:
-    """Measure what must not grow: start-up, a crowd in flight, memory."""
-    for rules, regexes in ((1_000, 0), (1_000, 100)):
-        figure = processes.run_job("startup", routes=10_000, rules=rules, regexes=regexes)
-        results.startup.append(figure)
-        say(
-            f"\n10,000 routes under {rules} rules ({regexes} regexes) start in"
-            f" {figure['with_rules']:.3f} s; without routeguard {figure['bare']:.3f} s"
-        )
-    results.crowd = processes.run_job("crowd", requests=effort.crowd)
-    say(f"\n{effort.crowd} requests in flight at once")
-    for name, row in results.crowd["contenders"].items():
-        say(
-            f"{name:16}{row['cost']:8.2f} each, {row['timers_armed']} timers armed,"
-            f" {row['timers_standing']} standing"
-        )
-    say("")
-    for traffic, requests in (
-        ("flood of 404s", effort.flood),
-        ("flood on a dynamic route", effort.flood),
-        ("requests", effort.requests),
-    ):
-        figure = processes.run_job("memory", traffic=traffic, requests=requests)
-        results.memory.append(figure)
-        say(
-            f"memory after {figure['requests']} ({traffic}): {figure['bytes_grown']:+d} bytes,"
-            f" {figure['blocks_grown']:+d} blocks since the first fifth"
-        )

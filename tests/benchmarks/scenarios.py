@@ -150,7 +150,8 @@ SCENARIOS = (
         frozenset({Ability.PREFLIGHT}),
         # No policy governs the route: the preflight is the application's own, and it has none.
         skip=frozenset({"none"}),
-        note="The bare application and the no-ops have an OPTIONS route that answers 204.",
+        note="The bare application and the no-ops have an OPTIONS route that answers 204; where no "
+        "policy governs the route, a preflight is no business of routeguard's.",
     ),
     Scenario(
         "https",

@@ -1,25 +1,27 @@
-"""The benchmarks themselves: right answers, a harness that runs, growth that needs no clock."""
+"""Right answers of all that is measured, and measurements that run."""
 
 import asyncio
-import gc
 import itertools
-import json
-import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections import Counter
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from . import __main__, growth_lines, limits, measure, processes, results, views
-from .budget import verdicts
+from routeguard.running.state import State
+from routeguard.serving import fast_lane
+
+from . import asked_paths, growing, measure, views
+from .bodies import BODIES
 from .contenders import CONTENDERS, OURS, Contender
-from .figures import Figure, Sample
-from .growth_lines import LINES, Line
+from .group_list import GROUPS
+from .groups import Entry, Group, measure_group
+from .growing import Line
+from .growth_lines import LINES
 from .lane import Lane
 from .scenarios import SCENARIOS, Scenario
-from .timers import CountingLoop
 from .transport import Served, exchange
 
 pytestmark = [
@@ -34,17 +36,6 @@ PAIRS = [
     for contender in CONTENDERS
     if scenario.runs(contender)
 ]
-TINY = results.Effort(
-    processes=1,
-    rounds=2,
-    growth_processes=1,
-    growth_rounds=2,
-    sizes=(1, 10),
-    crowd=20,
-    flood=100,
-    requests=100,
-)
-GUARDED = [contender for contender in OURS if contender.abilities]
 
 
 @pytest.mark.parametrize(("scenario", "contender"), PAIRS)
@@ -78,111 +69,176 @@ def test_a_wrong_answer_is_not_timed() -> None:
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line.name)
 async def test_every_line_of_growth_answers_right(line: Line, size: int) -> None:
     async with Served(line.build(size)) as server:
-        answer = await exchange(server, next(iter(line.requests())))
+        answer = await exchange(server, next(iter(line.requests(size))))
 
-    assert growth_lines.faults(line, size, answer) == []
+    assert growing.faults(line, size, answer) == []
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in LINES if line.unsplit], ids=lambda line: line.name
+)
+async def test_every_line_of_one_rule_answers_right(line: Line) -> None:
+    assert line.unsplit is not None
+    async with Served(line.unsplit()) as server:
+        answer = await exchange(server, next(iter(line.requests(1))))
+
+    assert growing.faults(line, 0, answer) == []
 
 
 def test_a_line_of_growth_is_measured_at_every_size() -> None:
-    line = next(known for known in LINES if known.name == "prefix-dynamic")
+    line = next(known for known in LINES if known.name == "deeper-all")
 
-    samples = growth_lines.measure_line(line, sizes=(1, 20), rounds=2, seed=1)
+    samples = growing.measure_line(line, sizes=(1, 20), rounds=2, seed=1)
 
-    assert set(samples) == {"yardstick", "bare", "1", "20"}
+    assert set(samples) == {"yardstick", "bare", "one rule", "1", "20"}
     assert all(sample.cost > 0 for sample in samples.values())
 
 
-def test_a_tiny_run_writes_figures_for_every_contender(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(results, "QUICK", TINY)
-    target = tmp_path / "figures.json"
+def test_a_new_id_is_asked_for_once_by_all_lanes() -> None:
+    requests = asked_paths.new_ids("/users/{id}")
+    lanes = [requests(1), requests(1), asked_paths.spread("/files/{folder}/{id}")(3)]
 
-    status = __main__.main(["--quick", "--only", "get", "--json", str(target)])
+    ids = [_path(request)[-9:] for _ in range(50) for request in map(next, map(iter, lanes))]
 
-    assert status == 0
-    data = json.loads(target.read_text())
-    measured = data["scenarios"]["get"]["contenders"]
-    assert set(measured) == {contender.name for contender in CONTENDERS}
-    assert all(figure["cost"]["median"] > 0 for figure in measured.values())
-    assert measured["bare"]["overhead"]["median"] == 0
-    assert "timeout" in measured["aiohttp-cors"]["leaves_undone"]
-    assert not measured["decorator"]["leaves_undone"]
+    assert len(set(ids)) == len(ids)
 
 
-def test_a_missed_budget_is_told() -> None:
-    def figure(overhead: float) -> Figure:
-        return Figure.merge([Sample(50 + overhead, overhead, overhead, overhead)])
+def test_folders_take_turns() -> None:
+    requests = itertools.islice(asked_paths.spread("/files/{folder}/{id}")(2), 4)
 
-    overheads = {"handwritten": 10.0, "middlewares": 20.0, "floor": 4.0, "none": 5.0}
-    overheads |= {"decorator": 7.0, "rule": 7.6, "fallback": 7.5, "observed": 7.6}
-    found = results.Results(scenarios={"get": {k: figure(v) for k, v in overheads.items()}})
+    assert [_path(request)[:14] for request in requests] == [
+        "/files/0000000",
+        "/files/0000001",
+    ] * 2
 
-    missed = [verdict.line for verdict in verdicts(found) if not verdict.met]
 
-    assert missed == [
-        "five policies by rule / written by hand",
-        "five policies by rule / five aiohttp-middlewares",
-        "five policies by fallback / five aiohttp-middlewares",
+def test_ids_by_zipf_have_favourites_and_strangers() -> None:
+    drawn = [_path(one) for one in itertools.islice(asked_paths.zipf_ids("/users/{id}")(1), 5_000)]
+
+    counts = sorted(Counter(drawn).values(), reverse=True)
+
+    assert 250 < counts[0] < 700  # the first of 100,000 has one in twelve
+    assert 1_500 < len(counts) < 4_000
+    assert len({len(path) for path in drawn}) == 1
+
+
+def _path(request: bytes) -> str:
+    return request.split(b" ", 2)[1].decode()
+
+
+ENTRIES = [
+    pytest.param(group, name, entry, id=f"{group.name}-{name}")
+    for group in GROUPS
+    for name, entry in group.entries.items()
+]
+
+
+@pytest.mark.parametrize(("group", "name", "entry"), ENTRIES)
+async def test_every_entry_of_a_group_answers_right(group: Group, name: str, entry: Entry) -> None:
+    async with Served(entry.build()) as server:
+        answer = await exchange(server, next(iter(entry.requests())))
+
+    assert group.faults(name, answer) == []
+
+
+def test_a_wrong_answer_of_an_entry_is_not_timed() -> None:
+    bare = GROUPS[0].entries["bare"]
+    wrong = Group("wrong", "", {"bare": replace(bare, judge=GROUPS[0].entries["exact"].judge)})
+
+    with pytest.raises(measure.WrongAnswer, match="wrong, bare: Access-Control-Allow-Origin"):
+        measure_group(wrong, rounds=1, seed=1)
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.name)
+def test_all_entries_of_a_group_are_measured(group: Group) -> None:
+    samples = measure_group(group, rounds=2, seed=1)
+
+    assert set(samples) == {"yardstick", *group.entries}
+    assert all(sample.cost > 0 for sample in samples.values())
+
+
+def _plans(lane: Lane) -> dict[str, bool]:
+    """By the path that was asked for: whether the fast lane serves it."""
+    handle: Any = lane.app.middlewares[0]
+    plans = handle.__self__.plans
+    return {
+        str(route.resource.canonical): plan.lane is not None
+        for route, plan in plans.by_route.items()
+    }
+
+
+def test_the_chain_is_taken_where_the_lane_was_closed_and_nowhere_else() -> None:
+    chain = next(known for known in CONTENDERS if known.name == "chain")
+    request = SCENARIOS[0].request
+    lanes = [
+        Lane(chain.build, itertools.repeat(request), takes_chain=takes_chain)
+        for takes_chain in (False, True, False)
     ]
-
-
-def test_a_job_that_fails_says_why() -> None:
-    with pytest.raises(processes.JobFailed, match="StopIteration"):
-        processes.run_job("side_by_side", scenario="no such scenario", rounds=1, seed=1)
-
-
-def _timers_armed_for(build: Callable[[], web.Application], turns: int) -> int:
-    """Timers armed while requests come and go and a few stay in flight."""
-    loop = CountingLoop()
-    lane = Lane(build, itertools.repeat(SCENARIOS[0].request), loop=loop)
     try:
+        for lane in lanes:
+            lane.batch(3)
+        assert chain.takes_chain
+        opened = {"/api/report": True, "/api/parked": True}
+        assert [_plans(lane) for lane in lanes] == [opened, dict.fromkeys(opened, False), opened]
+    finally:
+        for lane in lanes:
+            lane.close()
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in LINES if line.unsplit], ids=lambda line: line.name
+)
+def test_rules_split_the_route_and_one_rule_does_not(line: Line) -> None:
+    assert line.unsplit is not None
+    routes = []
+    for build in (line.unsplit, partial(line.build, 2)):
+        lane = Lane(build, line.requests(2))
         lane.batch(1)
-        loop.forget()
-        lane.batch(turns)
-        return loop.armed
-    finally:
+        routes.append([path for path in _plans(lane) if "{" in path])
         lane.close()
 
-
-@pytest.mark.parametrize("contender", GUARDED, ids=lambda contender: contender.name)
-def test_requests_under_one_timeout_share_a_timer(contender: Contender) -> None:
-    by_hand = next(known for known in CONTENDERS if known.name == "handwritten")
-
-    assert _timers_armed_for(by_hand.build, 50) >= 400
-    assert _timers_armed_for(contender.build, 50) < 40
+    # A plan belongs to a route only where no rule splits it.
+    assert [len(found) for found in routes] == [1, 0]
 
 
-def test_a_crowd_in_flight_stands_under_one_timer() -> None:
-    figures = limits.crowd(requests=500, times=1)["contenders"]
-
-    assert figures["handwritten"]["timers_standing"] >= 500
-    assert figures["rule"]["timers_standing"] <= figures["bare"]["timers_standing"] + 2
-
-
-@pytest.mark.parametrize("traffic", ["flood of 404s", "flood on a dynamic route"])
-def test_random_paths_leave_nothing_behind(traffic: str) -> None:
-    blocks = _blocks_after(limits.TRAFFIC[traffic](), stage=2_500)
-
-    # aiohttp and yarl remember a bounded number of paths; so may we.
-    assert blocks[-1] - blocks[-2] < 500
-
-
-def _blocks_after(requests: Any, *, stage: int, stages: int = 3) -> list[int]:
-    lane = Lane(limits.guarded_for_flood, requests, in_flight=0)
-    blocks = []
+@pytest.mark.parametrize("name", ["four", "four, body"])
+def test_a_small_body_is_served_in_the_fast_lane(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chained: list[str] = []
+    entry = BODIES.entries[name]
+    lane = Lane(entry.build, entry.requests())
     try:
-        for _ in range(stages):
-            lane.batch(stage // len(lane))
-            gc.collect()
-            blocks.append(sys.getallocatedblocks())
+        assert _plans(lane) == {"/api/report": True, "/api/parked": True}
+        monkeypatch.setattr(State, "__init__", lambda *_: chained.append(name))
+        lane.batch(3)
     finally:
         lane.close()
-    return blocks
+
+    assert chained == []
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_every_scenario_closes_the_lane_for_its_contender(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[str] = []
+    enter = fast_lane.FastLane.enter
+
+    def noted(lane: Any, request: web.Request, handler: Any) -> Any:
+        served.append(request.path)
+        return enter(lane, request, handler)
+
+    monkeypatch.setattr(fast_lane.FastLane, "enter", noted)
+    chosen = [known for known in CONTENDERS if known.name in ("bare", "chain")]
+
+    measure.side_by_side(scenario, chosen, rounds=2, seed=1)
+
+    assert served == []
 
 
 async def test_the_parked_requests_are_under_the_policies_too() -> None:
-    for contender in GUARDED:
+    for contender in [known for known in OURS if known.abilities]:
         app = contender.build()
         app[views.PARKING].gate.set()
         async with Served(app) as server:

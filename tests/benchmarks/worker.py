@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from . import growth_lines, limits, measure
-from . import limiting as limiting_lines
+from . import flight, growing, limits, measure
 from .contenders import CONTENDERS
 from .figures import Sample
+from .group_list import GROUPS
+from .groups import measure_group
+from .growth_lines import LINES
 from .scenarios import SCENARIOS
 
 
@@ -24,24 +26,27 @@ def side_by_side(scenario: str, **options: Any) -> dict[str, Any]:
     return _plain(measure.side_by_side(chosen, CONTENDERS, **options))
 
 
-def limiting(**options: Any) -> dict[str, Any]:
-    """Limits, beside their peers."""
-    return _plain(limiting_lines.limiting(**options))
+def group(name: str, **options: Any) -> dict[str, Any]:
+    """All applications of a group."""
+    chosen = next(known for known in GROUPS if known.name == name)
+    return _plain(measure_group(chosen, **options))
 
 
 def growth(line: str, **options: Any) -> dict[str, Any]:
     """One line of growth at all its sizes."""
-    chosen = next(known for known in growth_lines.LINES if known.name == line)
-    return _plain(growth_lines.measure_line(chosen, **options))
+    chosen = next(known for known in LINES if known.name == line)
+    return _plain(growing.measure_line(chosen, **options))
 
 
 JOBS: dict[str, Callable[..., dict[str, Any]]] = {
     "side_by_side": side_by_side,
     "growth": growth,
-    "limiting": limiting,
+    "group": group,
     "startup": limits.startup,
     "crowd": limits.crowd,
     "memory": limits.memory,
+    "held_by_routes": limits.held_by_routes,
+    "held_in_flight": flight.held,
 }
 
 
