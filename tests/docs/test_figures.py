@@ -38,6 +38,7 @@ LIMITS = {
     "the length of an `Origin`": origins.LONGEST_ORIGIN,
     "the length of a `Forwarded`": forwarded.LONGEST_LINE,
     "the length of an `Accept`": problem.LONGEST_ACCEPT,
+    "values of `Accept`": problem.KEPT_PREFERENCES,
 }
 
 

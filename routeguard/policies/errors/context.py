@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from aiohttp import ClientError, web
@@ -11,6 +11,7 @@ from routeguard.running.state import RequestKey
 
 __all__ = [
     "ErrorContext",
+    "context_of",
     "default_error_handler",
     "error_being_answered",
     "error_context",
@@ -54,7 +55,7 @@ def remember_error(request: web.Request, error: Exception, status: int) -> None:
 
 def forget_error(request: web.Request) -> None:
     """Frees what has been answered: error, traceback, frames and request are a cycle else."""
-    if ERROR in request:  # else an error handler asked another one, which has been answered
+    with suppress(KeyError):  # where an error handler asked another one, that has been answered
         del request[ERROR]
 
 
@@ -78,12 +79,12 @@ def error_context(request: web.Request) -> Iterator[ErrorContext]:
         A context manager that yields an `ErrorContext`. Where no error is being answered, its
         `err` says so and the status is 500.
     """
+    yield context_of(request)
+
+
+def context_of(request: web.Request) -> ErrorContext:
+    """The error being answered, as far as its attributes are what their names promise."""
     error, status = request.get(ERROR, (NO_ERROR, 500))
-    yield describe(error, status)
-
-
-def describe(error: Exception, status: int) -> ErrorContext:
-    """The context of an error, as far as its attributes are what their names promise."""
     message = message_of(error)
     return ErrorContext(error, message, status, data_of(error, message))
 

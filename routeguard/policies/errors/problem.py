@@ -12,11 +12,12 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
+from routeguard.bounded import LONGEST_KEY, Bounded
 from routeguard.configuration import Faults, shown
 from routeguard.policies.errors.context import (
     ErrorContext,
     attribute,
-    error_context,
+    context_of,
     own_status,
 )
 
@@ -31,7 +32,11 @@ logger: logging.Logger = logging.getLogger("routeguard.errors")
 
 STANDARD_MEMBERS = ("type", "title", "status", "detail", "instance")
 LONGEST_ACCEPT = 2000
+KEPT_PREFERENCES = 512
 NAMED = 110  # the fitness of a media range without wildcards
+
+PREFERRED: Bounded[str] = Bounded(KEPT_PREFERENCES)
+"""By `Accept`: what was chosen. To negotiate takes longer than all the rest of an answer."""
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -93,9 +98,9 @@ class ProblemDetails:
     async def __call__(self, request: web.Request) -> web.Response:
         """Answers the error that `error_context` knows, in the form that the client prefers."""
         debug = asyncio.get_running_loop().get_debug()
-        with error_context(request) as context:
-            problem = self.problem(request, context, debug=debug)
-            trace = "".join(traceback.format_exception(context.err)) if debug else ""
+        context = context_of(request)
+        problem = self.problem(request, context, debug=debug)
+        trace = "".join(traceback.format_exception(context.err)) if debug else ""
         match _preferred(request):
             case "text/html":
                 body, content_type = _as_html(problem, trace), "text/html"
@@ -183,6 +188,15 @@ def _preferred(request: web.Request) -> str:
         if "text/" in accept:
             _say_once()
         return "application/problem+json"
+    preferred = PREFERRED.get(accept)
+    if preferred is None:
+        preferred = _negotiated(accept)
+        if len(accept) <= LONGEST_KEY:
+            PREFERRED.put(accept, preferred)
+    return preferred
+
+
+def _negotiated(accept: str) -> str:
     ranges = []
     for text in accept.lower().split(","):
         with suppress(ValueError):  # what is no media range says nothing
