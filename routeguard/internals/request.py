@@ -70,7 +70,8 @@ class GuardedRequest(web.Request):
 
     def change(self, changes: _Changes) -> None:
         """Changes scheme, host and address, and whatever aiohttp has kept that is made of them."""
-        self._changes = _Changes(**{**(self._changes or {}), **changes})
+        before = self._changes
+        self._changes = changes if before is None else _Changes(**{**before, **changes})
         _change(self, changes)
 
     async def post(self) -> "MultiDictProxy[str | bytes | bytearray | web.FileField]":

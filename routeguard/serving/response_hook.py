@@ -32,9 +32,10 @@ class ResponseHook:
         state = state_of(request) or self._make(request, plan, response)
         if state is None or state.owner is not plans:
             return  # nothing is to be written, or another dispatcher, outside this one, does it
-        if state.response is response:
-            return  # as when the hook is called again
-        state.started(response)
+        if not state.ended:
+            if state.response is response:
+                return  # as when the hook is called again
+            state.started(response)
         if isinstance(response, Exception):
             keep_as_raised(response)
         for mark in state.marks:

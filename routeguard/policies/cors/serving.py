@@ -86,14 +86,16 @@ class AnswersPreflights(Bound, Service):
 
     def link(self, inner: Run) -> Run:
         """The chain's link: preflights are answered, and come no further."""
-        answer = self._preflights.answer
+        preflights = self._preflights
 
-        async def run(request: web.Request, state: State) -> web.StreamResponse:
-            if is_preflight(request):
-                state.note(IS_PREFLIGHT, True)
-                answered = await answer(request, BoundCors)
-                if answered is not None:
-                    return answered
-            return await inner(request, state)
+        def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
+            return asked(request, state) if is_preflight(request) else inner(request, state)
+
+        async def asked(request: web.Request, state: State) -> web.StreamResponse:
+            state.note(IS_PREFLIGHT, True)
+            answer = preflights.answer_again(request)
+            if answer is None:
+                answer = await preflights.answer(request, BoundCors)
+            return await inner(request, state) if answer is None else answer
 
         return run
