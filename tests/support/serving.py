@@ -29,8 +29,8 @@ class Client:
         self.writer.write(data)
         return self
 
-    def get(self, path: str) -> Self:
-        return self.send(request("GET", path))
+    def get(self, path: str, **headers: str) -> Self:
+        return self.send(request("GET", path, body=None, **headers))
 
     def post(self, path: str, body: bytes, **headers: str) -> Self:
         return self.send(request("POST", path, body=body, **headers))
