@@ -20,6 +20,7 @@ from tests.matrix.project import ROOT, SUPPORTED
 
 IN_CI = os.environ.get("CI") == "true"
 SHARES = {EVERYTHING: 6, BEHAVIOUR: 3}
+WAITING_SHARES = 2
 
 PYTHON = sys.executable
 STATIC = {
@@ -47,8 +48,9 @@ print(platform.python_version(), *map(version, ("aiohttp", "yarl", "wrapt")))
 class Run:
     """One run: what was done, and what is to be said of it in the end."""
 
-    def __init__(self, pool: Pool, notes: Sequence[str]) -> None:
+    def __init__(self, pool: Pool, waiting: Pool, notes: Sequence[str]) -> None:
         self.pool = pool
+        self.waiting = waiting
         self.notes = list(notes)
         self.done: list[Done] = []
         self.counts: dict[str, Counts] = {}
@@ -106,21 +108,26 @@ class Run:
         self.counts.setdefault(lane.name, Counts())
         if not await self._prepared(lane):
             return
-        shares = lane.shares(SHARES.get(tuple(lane.paths), 2))
+        waiting = lane.shares(WAITING_SHARES, waiting=True)
+        others = lane.shares(SHARES.get(tuple(lane.paths), 2), waiting=False)
+        shares = [(self.waiting, files) for files in waiting]
+        shares += [(self.pool, files) for files in others]
         async with asyncio.TaskGroup() as running:
-            for number, files in enumerate(shares, 1):
+            for number, (pool, files) in enumerate(shares, 1):
                 name = f"{lane.name} ({number}/{len(shares)})"
-                running.create_task(self._test(lane, name, "not alone", files))
+                running.create_task(self._test(pool, lane, name, "not alone", files))
 
     async def alone(self, lane: Lane) -> None:
         """Runs what of a lane wants the machine to itself."""
         files = [file for file in lane.files() if ALONE in (ROOT / file).read_text()]
         if files and self._preparing[lane.environment].exception() is None:
-            await self._test(lane, f"{lane.name} (alone)", "alone", files)
+            await self._test(self.pool, lane, f"{lane.name} (alone)", "alone", files)
 
-    async def _test(self, lane: Lane, name: str, marked: str, paths: Iterable[str]) -> None:
+    async def _test(
+        self, pool: Pool, lane: Lane, name: str, marked: str, paths: Iterable[str]
+    ) -> None:
         command = [*lane.command(*paths), "--continue-on-collection-errors", "-m", marked]
-        done = await self.pool.test(name, command, lane.variables)
+        done = await pool.test(name, command, lane.variables)
         self.counts[lane.name] += done.counts
         self.report(done)
 
@@ -173,7 +180,10 @@ def main() -> int:
         "--record", action="store_true", help="write what was tested into the documentation"
     )
     parser.add_argument(
-        "--jobs", type=int, default=2 * (os.cpu_count() or 1), help="how many run side by side"
+        "--jobs",
+        type=int,
+        default=2 * (os.cpu_count() or 1),
+        help="how many run side by side; beside as many again that mostly wait",
     )
     parser.add_argument(
         "--every",
@@ -183,10 +193,11 @@ def main() -> int:
     parser.add_argument("--only", default="", help="only the lanes whose names contain this")
     options = parser.parse_args()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as work:
+    with tempfile.TemporaryDirectory() as work, tempfile.TemporaryDirectory() as waiting:
 
         async def everything() -> tuple[Run, bool]:
-            run = Run(Pool(options.jobs, Path(work)), options.note)
+            pool, beside = Pool(options.jobs, Path(work)), Pool(options.jobs, Path(waiting))
+            run = Run(pool, beside, options.note)
             whole = options.every or options.record
             return run, await verify(run, recording=options.record, only=options.only, whole=whole)
 

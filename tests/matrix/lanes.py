@@ -15,6 +15,9 @@ EVERYTHING = ("tests",)
 BEHAVIOUR = ("tests/unit", "tests/server", "tests/faults")
 WITHOUT_PROCESSES = ("tests/unit", "tests/server")
 
+WAITING = "tests/faults"
+"""What waits for most of its time: for servers that drain, and for clients that dawdle."""
+
 TOOLS = (
     "tests/server/command",
     "tests/server/examples",
@@ -59,10 +62,11 @@ class Lane:
         python = str(self.environment.python)
         return [python, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", *self.options, *paths]
 
-    def shares(self, count: int) -> list[list[str]]:
-        """Its files in so many shares of about the same size; none of them is left out."""
+    def shares(self, count: int, *, waiting: bool) -> list[list[str]]:
+        """Its files that wait, or the others, in so many shares of about the same size."""
         shares: list[tuple[int, list[str]]] = [(0, []) for _ in range(count)]
-        sizes = [((ROOT / file).stat().st_size, file) for file in self.files()]
+        files = [file for file in self.files() if file.startswith(WAITING) == waiting]
+        sizes = [((ROOT / file).stat().st_size, file) for file in files]
         for size, file in sorted(sizes, reverse=True):
             so_far, files = min(shares)
             shares.remove((so_far, files))
