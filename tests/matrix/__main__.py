@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -14,13 +15,12 @@ from pathlib import Path
 from tests.matrix import pythons
 from tests.matrix.environments import Environment
 from tests.matrix.jobs import Counts, Done, Pool
-from tests.matrix.lanes import BEHAVIOUR, EVERYTHING, THIS, Lane, lanes
+from tests.matrix.lanes import EVERYTHING, THIS, Lane, lanes
 from tests.matrix.page import COLUMNS, Row, record
 from tests.matrix.project import ROOT, SUPPORTED
 
 IN_CI = os.environ.get("CI") == "true"
-SHARES = {EVERYTHING: 6, BEHAVIOUR: 3}
-WAITING_SHARES = 2
+SHARES = 2  # of a lane: each kind, what mostly waits and what does not
 
 PYTHON = sys.executable
 STATIC = {
@@ -108,8 +108,9 @@ class Run:
         self.counts.setdefault(lane.name, Counts())
         if not await self._prepared(lane):
             return
-        waiting = lane.shares(WAITING_SHARES, waiting=True)
-        others = lane.shares(SHARES.get(tuple(lane.paths), 2), waiting=False)
+        waiting = lane.shares(SHARES, waiting=True)
+        count = 3 * SHARES if tuple(lane.paths) == EVERYTHING else SHARES
+        others = lane.shares(count, waiting=False)
         shares = [(self.waiting, files) for files in waiting]
         shares += [(self.pool, files) for files in others]
         async with asyncio.TaskGroup() as running:
@@ -214,7 +215,9 @@ def main() -> int:
         total += counts
     for note in run.notes:
         print(f"Note: {note}")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"{'all of it':52} {'':7}{time.monotonic() - began:6.0f} s")
+    print(f"{'of the processors':52} {'':7}{used.ru_utime + used.ru_stime:6.0f} s")
     print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
     return 0 if ok else 1
 

@@ -15,7 +15,13 @@ EVERYTHING = ("tests",)
 BEHAVIOUR = ("tests/unit", "tests/server", "tests/faults")
 WITHOUT_PROCESSES = ("tests/unit", "tests/server")
 
-WAITING = "tests/faults"
+WAITING = (
+    "tests/faults",
+    "tests/server/body/test_log.py",
+    "tests/server/body/test_slow.py",
+    "tests/server/shutdown",
+    "tests/server/timeout",
+)
 """What waits for most of its time: for servers that drain, and for clients that dawdle."""
 
 TOOLS = (
@@ -25,6 +31,9 @@ TOOLS = (
     "tests/unit/test_typing.py",
 )
 """What has nothing to do with event loops and versions of aiohttp."""
+
+OWN_LOOPS = ("tests/faults/test_deploys.py",)
+"""What names the event loops of its servers, uvloop among them, and runs on each in every lane."""
 
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 """The Python that runs everything."""
@@ -65,7 +74,8 @@ class Lane:
     def shares(self, count: int, *, waiting: bool) -> list[list[str]]:
         """Its files that wait, or the others, in so many shares of about the same size."""
         shares: list[tuple[int, list[str]]] = [(0, []) for _ in range(count)]
-        files = [file for file in self.files() if file.startswith(WAITING) == waiting]
+        those = set(test_files(*WAITING))
+        files = [file for file in self.files() if (file in those) == waiting]
         sizes = [((ROOT / file).stat().st_size, file) for file in files]
         for size, file in sorted(sizes, reverse=True):
             so_far, files = min(shares)
@@ -97,7 +107,8 @@ def lanes(pythons: Mapping[str, Path]) -> list[Lane]:
     newest = max(pythons, key=_numbers)
     found = [Lane(f"Python {THIS}: everything", MAIN, EVERYTHING, options=(), is_ordinary=True)]
     found += [Lane(f"Python {name}", environment) for name, environment in by_python.items()]
-    found.append(Lane("uvloop", MAIN, BEHAVIOUR, TOOLS, ("--brief", "--loop", "uvloop")))
+    on_uvloop = ("--brief", "--loop", "uvloop")
+    found.append(Lane("uvloop", MAIN, BEHAVIOUR, (*TOOLS, *OWN_LOOPS), on_uvloop))
     if _numbers(newest) >= (3, 12):
         name = f"eager tasks and debug mode, Python {newest}"
         eager = ("--brief", "--loop", "eager-debug")

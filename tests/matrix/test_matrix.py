@@ -30,7 +30,8 @@ def test_the_shares_of_a_lane_are_all_of_its_files_and_each_of_them_once() -> No
     )
     assert files == expected
     assert len(shares) == 7
-    assert lane.shares(1, waiting=True) == [lanes.test_files("tests/faults")]
+    [waiting] = lane.shares(1, waiting=True)
+    assert set(lanes.test_files("tests/faults")) < set(waiting)
 
 
 def test_every_supported_python_and_every_minor_of_aiohttp_has_a_lane() -> None:
