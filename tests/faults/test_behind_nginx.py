@@ -17,8 +17,8 @@ from tests.support.processes import Server
 
 pytestmark = [pytest.mark.faults, pytest.mark.nginx]
 
-QUICK = 1.0
-"""Seconds: a fraction of the drain, and far more than an answer takes."""
+QUICK = 2.0
+"""Seconds: half of the drain, and far more than an answer takes."""
 
 
 @asynccontextmanager

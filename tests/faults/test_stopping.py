@@ -11,8 +11,8 @@ from tests.support.processes import PATIENCE, ROOT
 pytestmark = pytest.mark.faults
 
 SECONDS = re.compile(r"= ([\d.]+) s, .*\nmeasured: ([\d.]+) s")
-SLACK = 1.5
-"""Seconds for the process itself to end, on a machine that is busy."""
+SLACK = 2.5
+"""Seconds for the process itself to end, on a machine that is busy; less than one more wait."""
 
 
 async def measured(*others: str, **numbers: float) -> tuple[float, float]:
@@ -33,8 +33,8 @@ async def measured(*others: str, **numbers: float) -> tuple[float, float]:
 @pytest.mark.parametrize(
     "numbers",
     [
-        {"drain": 1, "shutdown_timeout": 1.5, "cleanup": 0.5},
-        {"drain": 0, "shutdown_timeout": 2, "cleanup": 0},
+        {"drain": 1, "shutdown_timeout": 3, "cleanup": 0.5},
+        {"drain": 0, "shutdown_timeout": 4, "cleanup": 0},
         {"drain": 0, "shutdown_timeout": 5.5, "cleanup": 0},  # each wait is rounded up
     ],
     ids=str,

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -14,12 +15,12 @@ from pathlib import Path
 from tests.matrix import pythons
 from tests.matrix.environments import Environment
 from tests.matrix.jobs import Counts, Done, Pool
-from tests.matrix.lanes import BEHAVIOUR, EVERYTHING, THIS, Lane, lanes
+from tests.matrix.lanes import EVERYTHING, THIS, Lane, lanes
 from tests.matrix.page import COLUMNS, Row, record
 from tests.matrix.project import ROOT, SUPPORTED
 
 IN_CI = os.environ.get("CI") == "true"
-SHARES = {EVERYTHING: 6, BEHAVIOUR: 3}
+SHARES = 2  # of a lane: each kind, what mostly waits and what does not
 
 PYTHON = sys.executable
 STATIC = {
@@ -37,6 +38,10 @@ STATIC = {
 
 ALONE = "pytest.mark.alone"
 
+# aiohttp has OpenSSL read them all when it is imported, which is a sixth of what it takes to start
+# each of the servers of these tests; and nothing here is asked of a server elsewhere.
+NO_AUTHORITIES = {"SSL_CERT_FILE": os.devnull}
+
 VERSIONS = """
 import platform
 from importlib.metadata import version
@@ -47,8 +52,9 @@ print(platform.python_version(), *map(version, ("aiohttp", "yarl", "wrapt")))
 class Run:
     """One run: what was done, and what is to be said of it in the end."""
 
-    def __init__(self, pool: Pool, notes: Sequence[str]) -> None:
+    def __init__(self, pool: Pool, waiting: Pool, notes: Sequence[str]) -> None:
         self.pool = pool
+        self.waiting = waiting
         self.notes = list(notes)
         self.done: list[Done] = []
         self.counts: dict[str, Counts] = {}
@@ -106,21 +112,29 @@ class Run:
         self.counts.setdefault(lane.name, Counts())
         if not await self._prepared(lane):
             return
-        shares = lane.shares(SHARES.get(tuple(lane.paths), 2))
+        waiting = lane.shares(SHARES, waiting=True)
+        count = 3 * SHARES if tuple(lane.paths) == EVERYTHING else SHARES
+        others = lane.shares(count, waiting=False)
+        shares = [(self.waiting, files) for files in waiting]
+        shares += [(self.pool, files) for files in others]
         async with asyncio.TaskGroup() as running:
-            for number, files in enumerate(shares, 1):
+            for number, (pool, files) in enumerate(shares, 1):
                 name = f"{lane.name} ({number}/{len(shares)})"
-                running.create_task(self._test(lane, name, "not alone", files))
+                running.create_task(self._test(pool, lane, name, "not alone", files))
 
     async def alone(self, lane: Lane) -> None:
         """Runs what of a lane wants the machine to itself."""
         files = [file for file in lane.files() if ALONE in (ROOT / file).read_text()]
         if files and self._preparing[lane.environment].exception() is None:
-            await self._test(lane, f"{lane.name} (alone)", "alone", files)
+            await self._test(self.pool, lane, f"{lane.name} (alone)", "alone", files)
 
-    async def _test(self, lane: Lane, name: str, marked: str, paths: Iterable[str]) -> None:
+    async def _test(
+        self, pool: Pool, lane: Lane, name: str, marked: str, paths: Iterable[str]
+    ) -> None:
         command = [*lane.command(*paths), "--continue-on-collection-errors", "-m", marked]
-        done = await self.pool.test(name, command, lane.variables)
+        everything = tuple(lane.paths) == EVERYTHING
+        variables = {**({} if everything else NO_AUTHORITIES), **lane.variables}
+        done = await pool.test(name, command, variables)
         self.counts[lane.name] += done.counts
         self.report(done)
 
@@ -173,7 +187,10 @@ def main() -> int:
         "--record", action="store_true", help="write what was tested into the documentation"
     )
     parser.add_argument(
-        "--jobs", type=int, default=2 * (os.cpu_count() or 1), help="how many run side by side"
+        "--jobs",
+        type=int,
+        default=2 * (os.cpu_count() or 1),
+        help="how many run side by side; beside as many again that mostly wait",
     )
     parser.add_argument(
         "--every",
@@ -183,10 +200,11 @@ def main() -> int:
     parser.add_argument("--only", default="", help="only the lanes whose names contain this")
     options = parser.parse_args()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as work:
+    with tempfile.TemporaryDirectory() as work, tempfile.TemporaryDirectory() as waiting:
 
         async def everything() -> tuple[Run, bool]:
-            run = Run(Pool(options.jobs, Path(work)), options.note)
+            pool, beside = Pool(options.jobs, Path(work)), Pool(options.jobs, Path(waiting))
+            run = Run(pool, beside, options.note)
             whole = options.every or options.record
             return run, await verify(run, recording=options.record, only=options.only, whole=whole)
 
@@ -203,7 +221,9 @@ def main() -> int:
         total += counts
     for note in run.notes:
         print(f"Note: {note}")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"{'all of it':52} {'':7}{time.monotonic() - began:6.0f} s")
+    print(f"{'of the processors':52} {'':7}{used.ru_utime + used.ru_stime:6.0f} s")
     print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
     return 0 if ok else 1
 

@@ -16,6 +16,10 @@ __all__ = ["Counts", "Done", "Pool"]
 LONGEST = 1_800.0  # seconds after which a job is taken to hang
 NO_TESTS = 5  # pytest's exit status where all that it was given was deselected
 
+# What is compiled once is kept, whatever a machine prefers: dozens of runs of pytest would each
+# compile all tests anew, and each of the hundreds of processes that these start, the library.
+KEPT = {"PYTHONDONTWRITEBYTECODE": ""}
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -91,7 +95,7 @@ class Pool:
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=ROOT,
-            env={**os.environ, **variables},
+            env={**os.environ, **KEPT, **variables},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

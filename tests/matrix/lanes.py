@@ -15,6 +15,15 @@ EVERYTHING = ("tests",)
 BEHAVIOUR = ("tests/unit", "tests/server", "tests/faults")
 WITHOUT_PROCESSES = ("tests/unit", "tests/server")
 
+WAITING = (
+    "tests/faults",
+    "tests/server/body/test_log.py",
+    "tests/server/body/test_slow.py",
+    "tests/server/shutdown",
+    "tests/server/timeout",
+)
+"""What waits for most of its time: for servers that drain, and for clients that dawdle."""
+
 TOOLS = (
     "tests/server/command",
     "tests/server/examples",
@@ -22,6 +31,9 @@ TOOLS = (
     "tests/unit/test_typing.py",
 )
 """What has nothing to do with event loops and versions of aiohttp."""
+
+OWN_LOOPS = ("tests/faults/test_deploys.py",)
+"""What names the event loops of its servers, uvloop among them, and runs on each in every lane."""
 
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 """The Python that runs everything."""
@@ -59,10 +71,12 @@ class Lane:
         python = str(self.environment.python)
         return [python, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", *self.options, *paths]
 
-    def shares(self, count: int) -> list[list[str]]:
-        """Its files in so many shares of about the same size; none of them is left out."""
+    def shares(self, count: int, *, waiting: bool) -> list[list[str]]:
+        """Its files that wait, or the others, in so many shares of about the same size."""
         shares: list[tuple[int, list[str]]] = [(0, []) for _ in range(count)]
-        sizes = [((ROOT / file).stat().st_size, file) for file in self.files()]
+        those = set(test_files(*WAITING))
+        files = [file for file in self.files() if (file in those) == waiting]
+        sizes = [((ROOT / file).stat().st_size, file) for file in files]
         for size, file in sorted(sizes, reverse=True):
             so_far, files = min(shares)
             shares.remove((so_far, files))
@@ -93,7 +107,8 @@ def lanes(pythons: Mapping[str, Path]) -> list[Lane]:
     newest = max(pythons, key=_numbers)
     found = [Lane(f"Python {THIS}: everything", MAIN, EVERYTHING, options=(), is_ordinary=True)]
     found += [Lane(f"Python {name}", environment) for name, environment in by_python.items()]
-    found.append(Lane("uvloop", MAIN, BEHAVIOUR, TOOLS, ("--brief", "--loop", "uvloop")))
+    on_uvloop = ("--brief", "--loop", "uvloop")
+    found.append(Lane("uvloop", MAIN, BEHAVIOUR, (*TOOLS, *OWN_LOOPS), on_uvloop))
     if _numbers(newest) >= (3, 12):
         name = f"eager tasks and debug mode, Python {newest}"
         eager = ("--brief", "--loop", "eager-debug")

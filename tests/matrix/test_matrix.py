@@ -21,14 +21,17 @@ PYTHONS = {name: Path(f"/opt/python{name}") for name in project.SUPPORTED} | {
 
 def test_the_shares_of_a_lane_are_all_of_its_files_and_each_of_them_once() -> None:
     lane = Lane("all", MAIN, ("tests",))
-    files = sorted(file for share in lane.shares(5) for file in share)
+    shares = [*lane.shares(2, waiting=True), *lane.shares(5, waiting=False)]
+    files = sorted(file for share in shares for file in share)
     expected = sorted(
         str(path.relative_to(project.ROOT))
         for path in (project.ROOT / "tests").rglob("*.py")
         if path.name.startswith("test_")
     )
     assert files == expected
-    assert len(lane.shares(5)) == 5
+    assert len(shares) == 7
+    [waiting] = lane.shares(1, waiting=True)
+    assert set(lanes.test_files("tests/faults")) < set(waiting)
 
 
 def test_every_supported_python_and_every_minor_of_aiohttp_has_a_lane() -> None:
@@ -126,7 +129,8 @@ def test_a_python_that_is_missing_is_named_and_fails_where_it_could_be_had(
     monkeypatch.setattr(pythons, "find", find)
     monkeypatch.setattr(pythons, "obtain", obtain)
     monkeypatch.setattr(__main__, "IN_CI", in_ci)
-    run = __main__.Run(Pool(1, tmp_path), [])
+    pool = Pool(1, tmp_path)
+    run = __main__.Run(pool, pool, [])
     assert set(run.found_pythons()) == {THIS}
     for name in project.SUPPORTED:
         named = [note for note in run.notes if f"Python {name} " in note]

@@ -68,7 +68,7 @@ def here(*arguments: str, columns: int = 100) -> str:
         patch.setenv("COLUMNS", str(columns))
         patch.chdir(ROOT)
         patch.setattr(sys, "path", [str(ROOT), *sys.path])
-        assert main(arguments) == 0
+        assert main(arguments) == 0, written.getvalue()
     return written.getvalue()
 
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import importlib
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +15,7 @@ from pytest_aiohttp import AiohttpClient
 import routeguard
 from examples import limit, quickstart, sessions, sse, subapps, tenants, views
 from routeguard import ConfigError, shield, timeout
+from tests.server.command.commandline import here
 from tests.support.serving import until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -48,15 +47,7 @@ def test_each_example_explains_itself(name: str) -> None:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_each_example_passes_the_check_of_the_command_line(name: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "routeguard", "check", f"examples.{name}:make_app"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    here("check", f"examples.{name}:make_app")
 
 
 async def test_quickstart(aiohttp_client: AiohttpClient) -> None:
