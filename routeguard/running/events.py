@@ -81,6 +81,10 @@ class Observers:
         self._some: bool = any(OBSERVERS in one for one in _with_inner(app))
         self._failed: list[Observer] = []
 
+    def __bool__(self) -> bool:
+        """Whether there may be somebody to tell."""
+        return self._some
+
     def tell(
         self,
         request: web.BaseRequest,

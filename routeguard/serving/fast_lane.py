@@ -203,23 +203,24 @@ class FastLane:
         Returns:
             Whether all is done; `False` where the response hook is to do it.
         """
-        clock, key = self._clock, id(request.match_info)
+        clock, match_info = self._clock, request.match_info
         headers = response.headers
         lines = request.headers.getall(ORIGIN, NO_LINES)
         if (
             type(response) is not web.StreamResponse
-            or key not in clock.queue
             or clock.materialised
             or self._shield is not None
             or len(lines) != 1
             or lines[0] not in self._origins
             or VARY in headers
             or has_cors_headers(headers)
+            or clock.queue.pop(id(match_info), None) is None  # the bound on the start is kept
         ):
             return False
-        state = keep_state(request, State(request.match_info.handler, self._marks, self._owner))
+        if not clock.queue:
+            clock.disarm()
+        state = keep_state(request, State(match_info.handler, self._marks, self._owner))
         state.response = response
-        clock.discard(key)
         headers[VARY] = "Origin"
         headers[ALLOW_ORIGIN] = lines[0]
         return True

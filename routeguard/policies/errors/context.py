@@ -6,6 +6,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from aiohttp import ClientError, web
+from aiohttp.hdrs import CONTENT_TYPE
+from multidict import CIMultiDict
 
 from routeguard.running.state import RequestKey
 
@@ -45,6 +47,7 @@ class ErrorContext:
 
 ERROR = RequestKey("error", tuple[Exception, int])
 NO_ERROR = Exception("no error is being answered")
+JSON_TYPE = {CONTENT_TYPE: "application/json; charset=utf-8"}
 AS_TEXT = json.JSONEncoder(default=str).encode
 
 
@@ -153,4 +156,6 @@ async def default_error_handler(request: web.Request) -> web.Response:
 
 def plain_answer(error: Exception, status: int) -> web.Response:
     """The answer of `default_error_handler`."""
-    return web.json_response(data_of(error, message_of(error)), status=status, dumps=AS_TEXT)
+    text = AS_TEXT(data_of(error, message_of(error)))
+    # As `web.json_response` makes it, which takes half as long again.
+    return web.Response(body=text.encode(), status=status, headers=CIMultiDict(JSON_TYPE))

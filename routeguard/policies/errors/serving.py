@@ -76,4 +76,5 @@ class BoundErrors(Bound):
             del error  # or error, traceback and this frame were a cycle
 
     def _tell(self, request: web.Request, status: int, error: Exception) -> None:
-        self._place.tell(request, "errors", "answered", status=status, error=error)
+        if self._place.running.observers:
+            self._place.tell(request, "errors", "answered", status=status, error=error)
