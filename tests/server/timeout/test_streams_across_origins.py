@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 
 from routeguard import Policy, cors, errors, setup, shield, timeout
+from tests.support.messages import parse
 from tests.support.serving import serving
 
 SHORT = 0.1
@@ -96,3 +97,24 @@ async def test_an_http_1_0_stream_that_fails_is_reset(others: list[Policy]) -> N
         client = (await server.dial()).send(message)
         with pytest.raises(ConnectionResetError):
             await client.rest()
+
+
+@pytest.mark.parametrize("origin", [{}, {"Origin": PAGE}], ids=["no origin", "origin"])
+async def test_a_stream_past_a_shields_limit_is_cut_off(origin: dict[str, str]) -> None:
+    """Its headers are not sent yet, and say how its body is packed: no other answer can follow."""
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        stream = web.StreamResponse()
+        stream.enable_compression(web.ContentCoding.gzip)
+        await stream.prepare(request)
+        await asyncio.Event().wait()
+        return stream
+
+    app = web.Application()
+    app.router.add_get("/", stream)
+    setup(app, cors(PAGE), errors(), timeout(60), shield(limit=SHORT), drain=0)
+    async with serving(app) as server:
+        client = (await server.dial()).get("/", Accept_Encoding="gzip", **origin)
+        client.received += await client.reader.read()
+
+    assert [answer.status for answer in parse(client.received) if answer.complete] == []
