@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from pytest_aiohttp import AiohttpClient
 
-from routeguard import Policy, cors, errors, setup
+from routeguard import Policy, cors, errors, headers, setup
 
 A, B = "https://a.example", "https://b.example"
 
@@ -69,3 +69,24 @@ async def test_one_that_the_handler_prepared_itself_is_sent_once(
         async with client.get("/", headers={"Origin": A}) as answer:
             assert (answer.status, await answer.text()) == (404, "gone")
             assert answer.headers.getall("Access-Control-Allow-Origin") == [A]
+
+
+async def test_what_policies_wrote_for_one_request_does_not_reach_the_next(
+    aiohttp_client: AiohttpClient,
+) -> None:
+    error = web.HTTPConflict(text="locked", headers={"X-Kept": "1"})
+
+    async def handler(request: web.Request) -> web.Response:
+        raise error
+
+    app = web.Application()
+    app.router.add_get("/sent", headers({"X-Written": "1"})(handler))
+    app.router.add_get("/answered", errors()(handler))
+    setup(app)
+    client = await aiohttp_client(app)
+    for path in ("/sent", "/answered", "/sent", "/answered"):
+        async with client.get(path) as answer:
+            assert answer.status == 409
+            assert answer.headers.getall("X-Kept") == ["1"]
+            written = ["1"] if path == "/sent" else []
+            assert answer.headers.getall("X-Written", []) == written

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 import pytest
 from aiohttp import web
@@ -99,20 +100,33 @@ async def test_an_http_1_0_stream_that_fails_is_reset(others: list[Policy]) -> N
             await client.rest()
 
 
+async def waits() -> None:
+    await asyncio.Event().wait()
+
+
+async def raises() -> None:
+    raise web.HTTPConflict(text="in the middle")
+
+
+@pytest.mark.parametrize("ends", [waits, raises])
 @pytest.mark.parametrize("origin", [{}, {"Origin": PAGE}], ids=["no origin", "origin"])
-async def test_a_stream_past_a_shields_limit_is_cut_off(origin: dict[str, str]) -> None:
-    """Its headers are not sent yet, and say how its body is packed: no other answer can follow."""
+@pytest.mark.parametrize("others", [[], [shield(limit=SHORT)]], ids=["", "shield"])
+async def test_a_packed_stream_is_followed_by_no_other_answer(
+    others: list[Policy], origin: dict[str, str], ends: Callable[[], Awaitable[None]]
+) -> None:
+    """Its headers may not be sent yet, but the writer packs whatever is sent now."""
 
     async def stream(request: web.Request) -> web.StreamResponse:
         stream = web.StreamResponse()
         stream.enable_compression(web.ContentCoding.gzip)
         await stream.prepare(request)
-        await asyncio.Event().wait()
+        await ends()
         return stream
 
+    bound = timeout(60, total=SHORT) if ends is waits and not others else timeout(60)
     app = web.Application()
     app.router.add_get("/", stream)
-    setup(app, cors(PAGE), errors(), timeout(60), shield(limit=SHORT), drain=0)
+    setup(app, cors(PAGE), errors(), bound, *others, drain=0)
     async with serving(app) as server:
         client = (await server.dial()).get("/", Accept_Encoding="gzip", **origin)
         client.received += await client.reader.read()
