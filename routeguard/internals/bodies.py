@@ -102,7 +102,7 @@ def is_whole(request: web.Request, max_size: int | None) -> bool:
     """
     body = request.content
     if type(body) is not WholeReader and (
-        type(body) is not StreamReader or not body.is_eof() or body.exception() is not None
+        type(body) is not StreamReader or not body._eof or body._exception is not None
     ):
         return False
     if is_form_with_files(request):

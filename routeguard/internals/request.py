@@ -113,7 +113,8 @@ def _close_files_of(error: BaseException) -> None:
 
 def is_form_with_files(request: web.BaseRequest) -> bool:
     """Whether a form may bring files; the parser of aiohttp's `content_type` takes its time."""
-    return request.headers.get(hdrs.CONTENT_TYPE, "")[: len(FORM)].lower() == FORM
+    kind = request.headers.get(hdrs.CONTENT_TYPE, "")
+    return kind[:1] in ("m", "M") and kind[: len(FORM)].lower() == FORM
 
 
 def guard_request(request: web.Request) -> TypeGuard[GuardedRequest]:

@@ -112,7 +112,24 @@ class OriginSet:
     def __contains__(self, origin: object) -> bool:
         if not isinstance(origin, str):
             return False
-        if origin in self._exact or _is_below(self._parents, origin):
+        if origin in self._exact:
+            return True
+        # Most subdomains are one label below their parent.
+        start, _, parent = origin.partition(".")
+        for scheme in self._parents.get(parent, ()):
+            label = start[len(scheme) :]
+            if (
+                start.startswith(scheme)
+                and 0 < len(label) <= LONGEST_LABEL
+                and not label.strip(LABEL_CHARACTERS)
+                and len(origin) <= LONGEST_HOST
+            ):
+                return True
+        return self._is_matched(origin)
+
+    def _is_matched(self, origin: str) -> bool:
+        """Whether an origin belongs to a pattern, however many labels and whatever port it has."""
+        if _is_below(self._parents, origin):
             return True
         if not self._any_port and not self._parents_any_port:
             return False
@@ -143,8 +160,6 @@ def _are_labels(text: str) -> bool:
 
 def _fits(origin: str, start: str) -> bool:
     """Whether the host of an origin, which starts with a scheme, is no longer than one can be."""
-    if len(origin) <= LONGEST_HOST:
-        return True
     host = origin[len(start) :].partition(":")[0]
     return len(host.removesuffix(".")) <= LONGEST_HOST
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from aiohttp import web
 from multidict import CIMultiDict
 
+from routeguard.internals.response import stored_in
 from routeguard.running.deadlines import Clock, Deadline
 
 __all__ = [
@@ -188,7 +189,7 @@ def keep_as_raised(response: web.StreamResponse) -> None:
 
 def headers_as_raised(error: web.HTTPException) -> "CIMultiDict[str]":
     """The headers of an `HTTPException`, without what policies have written on it before."""
-    kept = error.get(AS_RAISED) if len(error) else None  # few have anything stored on them
+    kept = stored_in(error, AS_RAISED)
     return error.headers if kept is None else kept
 
 

@@ -183,32 +183,30 @@ class FastLane:
     def mark(self, request: web.Request, response: web.StreamResponse) -> bool:
         """Writes on a response in the response hook, where that is quickly done.
 
-        Others than the dispatcher may have changed the response since the handler returned it, so
-        that it was not written on then.
+        It may be a stream that begins. Or others than the dispatcher may have changed the response
+        since the handler returned it, so that it was not written on then.
 
         Returns:
             Whether all is written; `False` where the policies' own marks are to do it.
         """
+        if type(response) is web.StreamResponse:
+            return self._begin(request, response)
         if (
-            type(response) is not web.Response
+            self.is_alone
+            or type(response) is not web.Response
             or id(request.match_info) in self._clock.queue
             or state_of(request) is not None
         ):
             return False
         return self._cors is None or self._cors.policy.write_known(request, response.headers)
 
-    def begins(self, request: web.Request, response: web.StreamResponse) -> bool:
-        """Notes that a stream begins and writes on it, where that is quickly done.
-
-        Returns:
-            Whether all is done; `False` where the response hook is to do it.
-        """
+    def _begin(self, request: web.Request, response: web.StreamResponse) -> bool:
+        """Notes that a stream begins and writes on it, where that is quickly done."""
         clock, match_info = self._clock, request.match_info
         headers = response.headers
         lines = request.headers.getall(ORIGIN, NO_LINES)
         if (
-            type(response) is not web.StreamResponse
-            or clock.materialised
+            clock.materialised
             or self._shield is not None
             or len(lines) != 1
             or lines[0] not in self._origins

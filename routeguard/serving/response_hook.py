@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from routeguard.internals.response import stored_in
 from routeguard.running.state import MARKED, State, keep_as_raised, keep_state, state_of
 from routeguard.serving.fast_lane import FastLane
 from routeguard.serving.plan import Plan, PlanBook
@@ -18,17 +19,16 @@ class ResponseHook:
 
     async def on_response_prepare(self, request: web.Request, response: web.StreamResponse) -> None:
         """The receiver for aiohttp's signal."""
+        if stored_in(response, MARKED) is request:
+            return  # all that policies write is on it already
         plans = self.plans
         plan = plans.by_route.get(request.match_info.route)
-        lane = None if plan is None else plan.lane
-        if plan is None or lane is not None:
-            if type(response) is web.Response:
-                if is_written(lane, request, response):
+        if plan is not None:
+            if plan.lane is not None:
+                if plan.lane.mark(request, response):
                     return
-            elif lane is not None and lane.begins(request, response):
+            elif not plan.bound:
                 return
-        elif not plan.bound:
-            return
         state = state_of(request) or self._make(request, plan, response)
         if state is None or state.owner is not plans:
             return  # nothing is to be written, or another dispatcher, outside this one, does it
@@ -64,19 +64,3 @@ class ResponseHook:
         state = keep_state(request, State(request.match_info.handler, plan.marks, self.plans))
         state.end()  # nothing but this response is to come
         return state
-
-
-def is_written(lane: FastLane | None, request: web.Request, response: web.Response) -> bool:
-    """Whether all that policies write is on a response already, or now, by the fast lane."""
-    if lane is not None and not lane.is_alone:
-        return lane.mark(request, response)
-    return is_marked(request, response)
-
-
-def is_marked(request: web.Request, response: web.Response) -> bool:
-    """Whether the fast lane has written on a response before it was sent."""
-    try:
-        # By the name of the method, which spares the interpreter a detour.
-        return response.__getitem__(MARKED) is request
-    except KeyError:
-        return False

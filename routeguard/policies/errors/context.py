@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 from routeguard.running.state import RequestKey
 
 __all__ = [
+    "AS_TEXT",
     "ErrorContext",
     "context_of",
     "default_error_handler",
@@ -49,6 +50,7 @@ ERROR = RequestKey("error", tuple[Exception, int])
 NO_ERROR = Exception("no error is being answered")
 JSON_TYPE = {CONTENT_TYPE: "application/json; charset=utf-8"}
 AS_TEXT = json.JSONEncoder(default=str).encode
+"""JSON, in which values that JSON does not know are texts."""
 
 
 def remember_error(request: web.Request, error: Exception, status: int) -> None:

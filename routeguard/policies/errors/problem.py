@@ -14,7 +14,9 @@ from aiohttp import hdrs, web
 
 from routeguard.bounded import LONGEST_KEY, Bounded
 from routeguard.configuration import Faults, shown
+from routeguard.http import is_http_exception
 from routeguard.policies.errors.context import (
+    AS_TEXT,
     ErrorContext,
     attribute,
     context_of,
@@ -107,7 +109,7 @@ class ProblemDetails:
             case "text/plain":
                 body, content_type = _as_text(problem, trace), "text/plain"
             case _:
-                body = json.dumps(problem, default=str)
+                body = AS_TEXT(problem)
                 content_type = "application/problem+json"
         if content_type != "application/problem+json":  # which defines no charset
             content_type += "; charset=utf-8"
@@ -146,7 +148,7 @@ class ProblemDetails:
             "status": context.status,
             "instance": request.rel_url.raw_path,
         }
-        if debug or isinstance(err, web.HTTPException) or own_status(err) is not None:
+        if debug or is_http_exception(err) or own_status(err) is not None:
             if (detail := _detail(context, phrase)) is not None:
                 problem["detail"] = detail
             if isinstance(attribute(err, "data"), Mapping):
@@ -172,11 +174,12 @@ def _phrase(status: int) -> str:
 def _detail(context: ErrorContext, phrase: str) -> str | None:
     """What there is to say beyond the status; aiohttp's own texts only repeat it."""
     err = context.err
-    if not isinstance(err, web.HTTPException):
+    if not is_http_exception(err):
         return context.message or None
+    text = err.text  # decoded each time
     usual = f"{err.status}: {err.reason}"
-    if err.text is not None and err.text != usual and err.content_type == "text/plain":
-        return err.text
+    if text is not None and text != usual and err.content_type == "text/plain":
+        return text
     return err.reason if err.reason and err.reason != phrase else None
 
 
