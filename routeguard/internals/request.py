@@ -191,7 +191,7 @@ def set_client_max_size(request: web.Request, max_size: int) -> None:
         request: the request, of whatever class.
         max_size: bytes, unpacked.
     """
-    request._client_max_size = max(max_size, 1) + REFUSED_AT_THE_LIMIT
+    request._client_max_size = (max_size or 1) + REFUSED_AT_THE_LIMIT
 
 
 def length_of_body(request: web.Request) -> int | None:

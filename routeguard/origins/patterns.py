@@ -114,25 +114,20 @@ class OriginSet:
             return False
         if origin in self._exact:
             return True
-        # Most subdomains are one label below their parent.
-        start, _, parent = origin.partition(".")
-        for scheme in self._parents.get(parent, ()):
-            label = start[len(scheme) :]
-            if (
-                start.startswith(scheme)
-                and 0 < len(label) <= LONGEST_LABEL
-                and not label.strip(LABEL_CHARACTERS)
-                and len(origin) <= LONGEST_HOST
-            ):
+        if self._parents:
+            # Most subdomains are one label below their parent.
+            start, _, parent = origin.partition(".")
+            for scheme in self._parents.get(parent, ()):
+                label = start[len(scheme) :]
+                if (
+                    start.startswith(scheme)
+                    and 0 < len(label) <= LONGEST_LABEL
+                    and not label.strip(LABEL_CHARACTERS)
+                    and len(origin) <= LONGEST_HOST
+                ):
+                    return True
+            if _is_below(self._parents, origin):
                 return True
-        return self._is_matched(origin)
-
-    def _is_matched(self, origin: str) -> bool:
-        """Whether an origin belongs to a pattern, however many labels and whatever port it has."""
-        if _is_below(self._parents, origin):
-            return True
-        if not self._any_port and not self._parents_any_port:
-            return False
         fixed, _, port = origin.rpartition(":")
         return (fixed in self._any_port or _is_below(self._parents_any_port, fixed)) and (
             _is_port(port, fixed.partition(":")[0])
@@ -146,7 +141,9 @@ def _is_below(parents: dict[str, list[str]], origin: str) -> bool:
     while dot >= 0:
         for start in parents.get(origin[dot + 1 :], ()):
             if origin.startswith(start):
-                return _are_labels(origin[len(start) : dot]) and _fits(origin, start)
+                return _are_labels(origin[len(start) : dot]) and (
+                    len(origin) <= LONGEST_HOST or _fits(origin, start)
+                )
         dot = origin.find(".", dot + 1)
     return False
 
@@ -155,7 +152,10 @@ def _are_labels(text: str) -> bool:
     """Whether a text is one or more labels of a host."""
     if text.strip(LABEL_CHARACTERS):
         return False  # something else stands among them
-    return all(0 < len(label) <= LONGEST_LABEL for label in text.split("."))
+    for label in text.split("."):
+        if not 0 < len(label) <= LONGEST_LABEL:
+            return False
+    return True
 
 
 def _fits(origin: str, start: str) -> bool:

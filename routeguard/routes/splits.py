@@ -47,7 +47,7 @@ class Splits:
             return False
         # A path that can be spelt in one way only is its own decoded form.
         for length, inside in self.inside:
-            if inside.names(raw_path[length:] or "/"):
+            if inside.names(raw_path[length:] or "/" if length else raw_path):
                 return False
         return True
 

@@ -74,7 +74,7 @@ class Dispatcher:
         match_info = request.match_info
         plan = self.plans.by_route.get(match_info.route)
         if plan is None:
-            plan = self.plans.find(match_info, request.method, request.rel_url)
+            plan = self.plans.find_by_path(match_info, request.method, request.rel_url)
         return plan.enter(request, handler)
 
     def is_first(self) -> bool:

@@ -97,11 +97,12 @@ class PlanBook:
             method: the request's method.
             url: the request's URL, relative.
         """
-        route = match_info.route
-        plan = self.by_route.get(route)
-        if plan is not None:
-            return plan
-        split = self._split.get(route)
+        plan = self.by_route.get(match_info.route)
+        return self.find_by_path(match_info, method, url) if plan is None else plan
+
+    def find_by_path(self, match_info: web.UrlMappingMatchInfo, method: str, url: URL) -> Plan:
+        """The same where the route alone does not decide it, or nobody has asked for it yet."""
+        split = self._split.get(match_info.route)
         if split is not None and (plan := split.usual.get(method)) is not None:
             if split.splits.leaves(url.raw_path):
                 return plan

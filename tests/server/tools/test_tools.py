@@ -1,7 +1,8 @@
 """Tools that watch an application see every answer, wherever and whenever they were put into it."""
 
 import importlib.util
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 
 import pytest
@@ -32,6 +33,17 @@ NAMES: dict[str, Callable[[Case, str], str]] = {
         f"{case.method} {_route(case, prefix)}" if case.route else str(case.status)
     ),
 }
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_before() -> Iterator[None]:
+    """A tool adds handlers to loggers and changes their level, and leaves it so."""
+    loggers = [logging.getLogger(name) for name in (None, "routeguard", "aiohttp")]
+    before = [(logger, logger.level, [*logger.handlers]) for logger in loggers]
+    yield
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 def _route(case: Case, prefix: str) -> str:
