@@ -38,7 +38,7 @@ NAMES: dict[str, Callable[[Case, str], str]] = {
 @pytest.fixture(autouse=True)
 def loggers_as_before() -> Iterator[None]:
     """A tool adds handlers to loggers and changes their level, and leaves it so."""
-    loggers = [logging.getLogger(name) for name in (None, "routeguard", "aiohttp")]
+    loggers = [logging.getLogger(name) for name in ("routeguard", "aiohttp")]
     before = [(logger, logger.level, [*logger.handlers]) for logger in loggers]
     yield
     for logger, level, handlers in before:
