@@ -86,6 +86,9 @@ class Seats:
             elif waiting.future.result() == "seat":
                 self.leave()  # the seat came in the moment in which the request was cancelled
             raise
+        finally:
+            if not self._queue:
+                self._look_no_more()
 
     def leave(self) -> None:
         """Gives a seat back: to who has waited longest and is still there."""
@@ -103,8 +106,7 @@ class Seats:
     def close(self) -> None:
         """Sends away all who wait, and whoever would have to."""
         self._closed = True
-        if self._look is not None:
-            self._look.cancel()
+        self._look_no_more()
         while self._queue:
             waiting = self._queue.popleft()
             if not waiting.future.done():
@@ -115,6 +117,12 @@ class Seats:
         self._dismiss_gone()
         if self._queue:
             self._look = loop.call_later(LOOK_EVERY, self._look_again, loop)
+
+    def _look_no_more(self) -> None:
+        """Leaves no timer behind where nobody waits."""
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
 
     def _dismiss_gone(self) -> bool:
         """Takes out those whose clients have hung up; whether that has made room.
