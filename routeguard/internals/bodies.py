@@ -64,9 +64,9 @@ def keep_body(request: web.Request) -> None:
     """
     check_writer(request)
     body = request.content
-    if type(body) is StreamReader and body.is_eof() and body.exception() is None:
+    if _has_arrived(body):
         body.__class__ = WholeReader
-    elif type(body) is not WholeReader:
+    else:
         guarded = guard_body(request)
         if guarded is None:
             return  # there is no body
@@ -101,9 +101,7 @@ def is_whole(request: web.Request, max_size: int | None) -> bool:
         max_size: bytes, unpacked; `None` where the application's limit stays.
     """
     body = request.content
-    if type(body) is not WholeReader and (
-        type(body) is not StreamReader or not body._eof or body._exception is not None
-    ):
+    if not _has_arrived(body):
         return False
     if is_form_with_files(request):
         return False  # whose files are to be closed
@@ -173,6 +171,13 @@ def refusal_of_lost(request: web.BaseRequest, error: Exception) -> web.HTTPExcep
         return None
     answer = lost(failure).answer
     return None if answer is None else answer()
+
+
+def _has_arrived(body: StreamReader) -> bool:
+    """Whether a body has arrived in full and nothing has gone wrong with it; no bound guards it."""
+    if type(body) is WholeReader:
+        return True
+    return type(body) is StreamReader and body._eof and body._exception is None
 
 
 def _all_of(error: BaseException) -> list[BaseException]:

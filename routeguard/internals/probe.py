@@ -30,8 +30,8 @@ RELIED_ON: dict[type, tuple[str, ...]] = {
     StreamReader: (
         *("_wait", "_read_nowait", "_timer", "_buffer", "_buffer_offset", "_size", "_eof"),
         *("_http_chunk_splits", "_waiter", "_eof_waiter", "_protocol", "_loop", "total_bytes"),
-        *("feed_data", "feed_eof", "set_exception", "is_eof", "wait_eof", "readany"),
-        *("begin_http_chunk_receiving", "end_http_chunk_receiving"),
+        *("_exception", "feed_data", "feed_eof", "set_exception", "is_eof", "wait_eof"),
+        *("readany", "begin_http_chunk_receiving", "end_http_chunk_receiving"),
     ),
     StreamWriter: (
         *("write", "write_eof", "write_headers", "drain", "_write", "_writelines"),
