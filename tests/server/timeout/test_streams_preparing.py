@@ -104,22 +104,30 @@ async def test_nothing_is_mixed(
         await check_what_the_client_gets(await server.dial(), slow)
 
 
-async def test_a_hook_that_fails_leaves_no_mixture() -> None:
+@pytest.mark.parametrize("error", [ValueError("hook"), web.HTTPConflict(text="hook")], ids=repr)
+@pytest.mark.parametrize("handler", [chunked, compressed])
+@pytest.mark.parametrize("before", [True, False], ids=["before our hook", "after our hook"])
+async def test_a_hook_that_fails_leaves_no_mixture(
+    before: bool, handler: Handler, error: Exception
+) -> None:
     """Its error is the handler's, and answered on a writer that is prepared for another body."""
 
     async def failing(request: web.Request, response: web.StreamResponse) -> None:
         if response.status == 200 and request.path == "/":
-            raise ValueError("hook")
+            raise error
 
     app = web.Application()
-    app.router.add_get("/", chunked)
+    app.router.add_get("/", handler)
     app.router.add_get("/second", second)
+    if before:
+        app.on_response_prepare.append(failing)
     setup(app, errors())
-    app.on_response_prepare.append(failing)
+    if not before:
+        app.on_response_prepare.append(failing)
     async with serving(app) as server:
         client = await server.dial()
         try:
-            assert (await client.get("/").answer()).status == 500
+            assert (await client.get("/").answer()).status == getattr(error, "status", 500)
             assert (await client.get("/second").answer()).body == b"second"
         except (EOFError, ConnectionResetError):
             return
