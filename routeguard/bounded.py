@@ -1,6 +1,6 @@
 """A dictionary of bounded size, for what is kept by keys that clients choose."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 __all__ = ["LONGEST_KEY", "Bounded"]
@@ -14,17 +14,16 @@ V = TypeVar("V")
 class Bounded(Generic[V]):
     """A dictionary that forgets the oldest entry when it is full."""
 
-    __slots__ = ("_entries", "_limit")
+    __slots__ = ("_entries", "_limit", "get")
 
     def __init__(self, limit: int) -> None:
         self._entries: dict[Hashable, V] = {}
         self._limit = limit
+        self.get: Callable[[Hashable], V | None] = self._entries.get
+        """The value of a key; `None` where nothing is kept."""
 
     def __len__(self) -> int:
         return len(self._entries)
-
-    def get(self, key: Hashable) -> V | None:
-        return self._entries.get(key)
 
     def put(self, key: Hashable, value: V) -> None:
         if len(self._entries) >= self._limit:

@@ -25,7 +25,6 @@ __all__ = [
     "call_handler",
     "headers_as_raised",
     "keep_as_raised",
-    "keep_state",
     "run_on_clone",
     "state_of",
 ]
@@ -45,6 +44,19 @@ Counted: TypeAlias = tuple[object, Sequence[tuple[int, float]], "Counted | None"
 """What remains of a rate limit for one request: the limit's header fields; for each rate, how many
 requests remain and in how many seconds the next place becomes free; and what other limits have
 counted before."""
+
+
+SLOT = "routeguard_state"
+"""The attribute of a request's writer in which its state is kept.
+
+A request has one writer, and so have all its clones. What is stored on a clone by its key is not
+on the request that aiohttp gives to response hooks.
+"""
+
+# CPython keeps the attributes of an object in line where the first objects of its class had them,
+# too. Where one comes later, the attributes of each object become a dictionary as it is set, and
+# all that asks the writer for anything afterwards takes longer: by a tenth of what a request takes.
+setattr(StreamWriter.__new__(StreamWriter), SLOT, None)
 
 
 class State:
@@ -79,7 +91,16 @@ class State:
     ended: bool = False
     """Whether every policy has finished with the request."""
 
-    def __init__(self, handler: Handler, marks: "tuple[StateMark, ...]", owner: object) -> None:
+    def __init__(
+        self,
+        request: web.BaseRequest,
+        handler: Handler,
+        marks: "tuple[StateMark, ...]",
+        owner: object,
+    ) -> None:
+        """The state of a request from now on, and of all its clones."""
+        # Not by way of `__dict__`: the writer would be slower to read from then on.
+        setattr(request.writer, SLOT, self)
         self.handler: Handler = handler
         """The handler that aiohttp gave the dispatcher: the application's other middlewares around
         the route's own."""
@@ -153,19 +174,6 @@ MARKED = ResponseKey("marked", web.Request)
 """The request for which all that policies write is on a response."""
 
 
-SLOT = "routeguard_state"
-"""The attribute of a request's writer in which its state is kept.
-
-A request has one writer, and so have all its clones. What is stored on a clone by its key is not
-on the request that aiohttp gives to response hooks.
-"""
-
-# CPython keeps the attributes of an object in line where the first objects of its class had them,
-# too. Where one comes later, the attributes of each object become a dictionary as it is set, and
-# whatever asks the writer for anything afterwards takes longer: a tenth of all that a request takes.
-setattr(StreamWriter.__new__(StreamWriter), SLOT, None)
-
-
 def state_of(request: web.BaseRequest) -> State | None:
     """The state of a request.
 
@@ -174,13 +182,6 @@ def state_of(request: web.BaseRequest) -> State | None:
     """
     found = getattr(request.writer, SLOT, None)
     return found if isinstance(found, State) else None
-
-
-def keep_state(request: web.BaseRequest, state: State) -> State:
-    """Makes a state that of a request, and of all its clones."""
-    # Not by way of `__dict__`: the writer would be slower to read from then on.
-    setattr(request.writer, SLOT, state)
-    return state
 
 
 def keep_as_raised(response: web.StreamResponse) -> None:

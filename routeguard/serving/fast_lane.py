@@ -28,7 +28,7 @@ from routeguard.policy import Guarded, Handler
 from routeguard.running.application import Running
 from routeguard.running.deadlines import Clock, Deadline
 from routeguard.running.last_answer import last_answer
-from routeguard.running.state import MARKED, State, StateMark, call_handler, keep_state, state_of
+from routeguard.running.state import MARKED, State, StateMark, call_handler, state_of
 
 __all__ = ["FastLane", "find_lane"]
 
@@ -139,7 +139,7 @@ class FastLane:
                 if self._shield is None:
                     response = await handler(request)
                 else:
-                    state = keep_state(request, State(handler, self._marks, self._owner))
+                    state = State(request, handler, self._marks, self._owner)
                     state.clock, state.key = clock, key
                     response = await self._shield.run(request, call_handler, state)
             finally:
@@ -217,7 +217,7 @@ class FastLane:
             return False
         if not clock.queue:
             clock.disarm()
-        state = keep_state(request, State(match_info.handler, self._marks, self._owner))
+        state = State(request, match_info.handler, self._marks, self._owner)
         state.response = response
         headers[VARY] = "Origin"
         headers[ALLOW_ORIGIN] = lines[0]
@@ -233,7 +233,7 @@ class FastLane:
         state = state_of(request)
         if state is None:
             match_info = request.match_info
-            state = keep_state(request, State(match_info.handler, self._marks, self._owner))
+            state = State(request, match_info.handler, self._marks, self._owner)
             key = id(match_info)
             if key in self._clock.queue or key in self._clock.materialised:
                 state.clock, state.key = self._clock, key
@@ -266,8 +266,7 @@ class FastLane:
         state = state_of(request)
         if deadline is not None:
             if state is None or state.ended:
-                state = State(request.match_info.handler, self._marks, self._owner)
-                keep_state(request, state)
+                state = State(request, request.match_info.handler, self._marks, self._owner)
             state.deadline = deadline
         begun = None if state is None else state.response
         try:

@@ -15,7 +15,7 @@ from routeguard.routes.scope import SCOPE
 from routeguard.routes.splits import Splits, splits_of
 from routeguard.running.application import Running
 from routeguard.running.last_answer import last_answer
-from routeguard.running.state import Run, State, StateMark, call_handler, keep_state
+from routeguard.running.state import Run, State, StateMark, call_handler
 from routeguard.serving.bindings import Binding, Bindings, joined
 from routeguard.serving.fast_lane import FastLane, find_lane
 from routeguard.serving.handler_chain import HandlerChain
@@ -227,7 +227,7 @@ def _way_in(run: Run, marks: tuple[StateMark, ...], owner: object) -> Enter:
     """What is called in place of the handler: the chain, and the last answer to its errors."""
 
     async def enter(request: web.Request, handler: Handler) -> web.StreamResponse:
-        state = keep_state(request, State(handler, marks, owner))
+        state = State(request, handler, marks, owner)
         try:
             return await run(request, state)
         except Exception as error:

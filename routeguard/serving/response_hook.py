@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from routeguard.internals.response import stored_in
-from routeguard.running.state import MARKED, State, keep_as_raised, keep_state, state_of
+from routeguard.running.state import MARKED, State, keep_as_raised, state_of
 from routeguard.serving.fast_lane import FastLane
 from routeguard.serving.plan import Plan, PlanBook
 
@@ -61,6 +61,6 @@ class ResponseHook:
             return plan.lane.state_of(request, response)
         if not plan.marks:
             return None
-        state = keep_state(request, State(request.match_info.handler, plan.marks, self.plans))
+        state = State(request, request.match_info.handler, plan.marks, self.plans)
         state.end()  # nothing but this response is to come
         return state

@@ -39,9 +39,7 @@ class UnroutedMatch(web.UrlMappingMatchInfo):
 
     __slots__ = ("unrouted",)
 
-    def __init__(self, unrouted: Unrouted) -> None:
-        super().__init__({}, unrouted.route)
-        self.unrouted: Unrouted = unrouted
+    unrouted: Unrouted
 
     @property
     def http_exception(self) -> web.HTTPException:
@@ -80,7 +78,9 @@ class UnroutedPreflights(RoutelessResource):
             if method is not None and hdrs.ORIGIN in request.headers:
                 unrouted = self.known.get((request.rel_url.raw_path, method))
                 if unrouted is not None:
-                    return UnroutedMatch(unrouted), set()
+                    match = UnroutedMatch({}, unrouted.route)
+                    match.unrouted = unrouted
+                    return match, set()
         return None, set()
 
     @property

@@ -30,7 +30,7 @@ def written(*fields: tuple[Fields, Any], told: str | None = None) -> CIMultiDict
     request, response = make_mocked_request("GET", "/"), web.Response()
     if told is not None:
         response.headers["RateLimit"] = told
-    state = State(answered, (), None)
+    state = State(request, answered, (), None)
     for one, counts in fields:
         state.counted = one, counts, state.counted
     for one, _ in fields:

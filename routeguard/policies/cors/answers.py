@@ -73,6 +73,7 @@ def _question(request: web.Request) -> tuple[str | None, ...]:
 
 
 def _granted(request: web.Request, granted: "CIMultiDict[str]", place: Place) -> web.Response:
-    place.tell(request, "cors", "granted", status=204)
+    if place.running.observers:
+        place.tell(request, "cors", "granted", status=204)
     # Some versions of aiohttp go on to write into what they are given.
     return web.Response(status=204, headers=granted.copy())

@@ -103,12 +103,13 @@ def has_cors_headers(headers: "CIMultiDict[str]") -> bool:
     # To go through the names takes several times as long as to ask for those that most have.
     ordinary = (
         (CONTENT_TYPE in headers)
-        + (CONTENT_LENGTH in headers)
-        + (TRANSFER_ENCODING in headers)
-        + (DATE in headers)
         + (SERVER in headers)
-        + (CONNECTION in headers)
+        + (DATE in headers)
+        + (CONTENT_LENGTH in headers)
     )
+    if len(headers) == ordinary:
+        return False
+    ordinary += (TRANSFER_ENCODING in headers) + (CONNECTION in headers)
     if len(headers) == ordinary:
         return False
     for name in headers:

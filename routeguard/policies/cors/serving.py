@@ -39,18 +39,20 @@ class BoundCors(Bound):
             request: web.Request, response: web.StreamResponse, state: State
         ) -> Awaitable[None] | None:
             """Most pages have an exact origin, and most responses no CORS headers of their own."""
-            headers = response.headers
-            lines: Sequence[str] = request.headers.getall(ORIGIN, ())
-            if (
-                state.notes is None
-                and len(lines) == 1
-                and lines[0] in plain
-                and VARY not in headers
-                and not has_cors_headers(headers)
-            ):
-                headers[VARY] = "Origin"
-                headers[ALLOW_ORIGIN] = lines[0]
-                return None
+            if state.notes is None:
+                headers = response.headers
+                lines: Sequence[str] = request.headers.getall(ORIGIN, ())
+                if (
+                    len(lines) == 1
+                    and lines[0] in plain
+                    and VARY not in headers
+                    and not has_cors_headers(headers)
+                ):
+                    headers[VARY] = "Origin"
+                    headers[ALLOW_ORIGIN] = lines[0]
+                    return None
+            elif IS_PREFLIGHT in state.notes:
+                return None  # its answer has its headers already
             return mark(request, response, state)
 
         return write
@@ -58,8 +60,7 @@ class BoundCors(Bound):
     def _mark(
         self, request: web.Request, response: web.StreamResponse, state: State
     ) -> Awaitable[None] | None:
-        # The answer to a preflight has its headers already.
-        if state.noted(IS_PREFLIGHT) or self.policy.write_known(request, response.headers):
+        if self.policy.write_known(request, response.headers):
             return None
         return self.examine(request, response, state)
 
