@@ -12,7 +12,7 @@ from importlib.metadata import version
 import pytest
 from hypothesis import settings
 
-from tests.support import loops
+from tests.support import extent, loops
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -23,7 +23,9 @@ settings.register_profile("nightly", max_examples=20_000, deadline=None)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--brief", action="store_true", help="few Hypothesis examples: for a second set of versions"
+        "--brief",
+        action="store_true",
+        help="fewer Hypothesis examples, clients and rounds: for a second set of versions",
     )
     parser.addoption(
         "--nightly",
@@ -44,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     os.environ[loops.ENVIRONMENT] = config.getoption("loop")
+    os.environ[extent.ENVIRONMENT] = "on" if config.getoption("brief") else "off"
     brief = "brief" if config.getoption("brief") else "ordinary"
     settings.load_profile("nightly" if config.getoption("nightly") else brief)
 

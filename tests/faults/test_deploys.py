@@ -18,10 +18,17 @@ from tests.faults.deploys import (
     watch,
     watch_many,
 )
+from tests.support.extent import some
 from tests.support.messages import request
 
 pytestmark = pytest.mark.faults
 
+# aiohttp alone is watched on every runner where everything is tried.
+CONTROLS = some(list(RUNNERS), brief=["run_app"])
+SIDES = [
+    *(pytest.param(runner, True, id=f"{runner}-guarded") for runner in RUNNERS),
+    *(pytest.param(runner, False, id=f"{runner}-control") for runner in CONTROLS),
+]
 COMPLAINTS = ("Traceback", "never retrieved", "was destroyed", "never awaited")
 
 
@@ -36,7 +43,7 @@ def complaints(said: str) -> list[str]:
 @pytest.mark.parametrize("runner", RUNNERS)
 async def test_streams_and_sockets_end_before_the_database_closes(runner: str) -> None:
     by, loop = RUNNERS[runner]
-    many = 400 if by == "run_app" else 50
+    many = some(400, brief=50) if by == "run_app" else 50
     async with deployed(Setting(loop=loop), by) as server:
         events = await watch_many(server.port, get("/events"), many)
         sockets = await watch_many(server.port, socket_request("/socket"), many // 2)
@@ -66,7 +73,7 @@ async def test_streams_and_sockets_end_before_the_database_closes(runner: str) -
     assert not any(one.reset for one in old_events)
 
 
-@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize("runner", CONTROLS)
 async def test_the_control_holds_the_shutdown_up_and_cleans_up_under_its_streams(
     runner: str,
 ) -> None:
@@ -110,8 +117,7 @@ async def test_no_grace_outlasts_aiohttp() -> None:
     assert 2 <= max(told.when("finally")) <= closes < 4
 
 
-@pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "control"])
-@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize(("runner", "guarded"), SIDES)
 async def test_on_shutdown_is_called_at_once_and_streams_say_their_last_words(
     runner: str, guarded: bool
 ) -> None:
@@ -131,8 +137,7 @@ async def test_on_shutdown_is_called_at_once_and_streams_say_their_last_words(
         assert answer.body == b"event: bye\n\n"
 
 
-@pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "control"])
-@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize(("runner", "guarded"), SIDES)
 async def test_an_idle_connection_is_closed_while_work_drains(runner: str, guarded: bool) -> None:
     """A proxy that has kept one would send the next request there, and wait."""
     by, loop = RUNNERS[runner]

@@ -10,12 +10,14 @@ import aiohttp
 import pytest
 
 from tests.faults.load import Load
+from tests.support.extent import some
 from tests.support.processes import PATIENCE, process
 
 pytestmark = pytest.mark.faults
 
 CLIENTS = 40
-SHORT, LONG = 8.0, 600.0  # seconds
+SHORT, LONG = some(8.0, brief=3.0), 600.0  # seconds
+WARM_UP = 2.0
 SETTLED = {"tasks", "timers", "files", "shielded"}
 MEGABYTE = 1_000_000
 LOST = ("never retrieved", "was destroyed", "never awaited", "given up at shutdown")
@@ -65,7 +67,7 @@ async def test_nothing_grows(
     seen: list[Vitals] = []
     async with process("tests.faults.soaked") as server:
         # What is made once is there before: connections, plans, code that specialises itself.
-        await Load(server.port, seed=1).run(seconds / 4, CLIENTS)
+        await Load(server.port, seed=1).run(max(WARM_UP, seconds / 4), CLIENTS)
         await asyncio.sleep(1)
         before = await vitals(server.port)
         before = await settled(server.port, before)

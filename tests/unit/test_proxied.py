@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from routeguard import ConfigError, Policy
 from routeguard.bounded import LONGEST_KEY
 from routeguard.policies.proxied.decision import NOTHING, Reported
-from routeguard.policies.proxied.policy import KEPT, proxied
+from routeguard.policies.proxied.policy import proxied
 from tests.support.requests import Transport, request_over
 from tests.unit.proxiedoracle import told_by_elements, told_by_lists
 
@@ -319,13 +319,15 @@ def test_what_is_remembered_is_of_the_same_headers() -> None:
     assert policy.reported(plain.clone(scheme="https")).host == "a.example"
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = 100
+    monkeypatch.setattr("routeguard.policies.proxied.policy.KEPT", kept)
     policy = proxied(CLUSTER)
-    for number in range(3 * KEPT):
+    for number in range(3 * kept):
         policy.reported(asked([(FOR, f"203.0.{number // 256}.{number % 256}")]))
-    assert len(policy._known) == KEPT
+    assert len(policy._known) == kept
     policy.reported(asked([(FOR, "203.0.113.9" + " " * LONGEST_KEY)]))
-    assert len(policy._known) == KEPT
+    assert len(policy._known) == kept
 
 
 def test_a_megabyte_of_addresses_takes_no_time() -> None:

@@ -13,6 +13,7 @@ from pytest_aiohttp import AiohttpClient
 
 from routeguard import cors, rule, setup
 from tests.server.cors.answers import EVIL, VARY, A, access_control, asking, ok, vary
+from tests.support.extent import part
 
 SAFELISTED = {"GET", "HEAD", "POST"}
 
@@ -82,7 +83,7 @@ async def test_what_is_refused_fails_and_what_is_granted_is_the_same(
     credentials = POLICIES[name].allow_credentials
     path = f"{before}/{name.replace(' ', '-')}"
     told = 0
-    for method, headers in product(METHODS, HEADERS):
+    for method, headers in part(product(METHODS, HEADERS), 2):
         names = {one.strip().lower() for one in (headers or "").split(",")} - {""}
         fields = asking(method, headers=headers)
         answers = []

@@ -36,12 +36,11 @@ EVERYONE = (*PEERS, ROUTEGUARD)
 pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web.NotAppKeyWarning")
 
 
-# Until Python 3.13 only when the garbage collector comes by; from 3.14 on at once.
-LOST = (
-    "Task exception was never retrieved"
-    if sys.version_info < (3, 14)
-    else "LookupError exception in shielded future"
-)
+# Until Python 3.13 only when the garbage collector comes by; from 3.14 on at once, unless the work
+# fails before the request is cancelled.
+LOST = {"Task exception was never retrieved"}
+if sys.version_info >= (3, 14):
+    LOST.add("LookupError exception in shielded future")
 
 
 @contextmanager
@@ -117,7 +116,8 @@ async def test_a_failure_after_the_client_has_gone_is_logged(
     else:
         # Without a word on the request.
         assert at_once == []
-        assert [message.splitlines()[0] for message in found] == [LOST]
+        assert len(found) == 1
+        assert found[0].splitlines()[0] in LOST
         assert "POST" not in found[0]
 
 

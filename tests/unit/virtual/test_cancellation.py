@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from routeguard import Policy, errors, timeout, use
 from tests.support.asking import asked
+from tests.support.extent import some
 from tests.support.virtual import run_virtually
 from tests.unit.virtual.schedules import (
     NOTHING_PENDS,
@@ -51,7 +52,7 @@ def nested(steps: "st.SearchStrategy[object]") -> "st.SearchStrategy[object]":
 scripts = st.lists(st.recursive(simple, nested, max_leaves=8), max_size=4).map(tuple)
 
 
-@settings(max_examples=max(400, settings().max_examples))
+@settings(max_examples=max(some(400, brief=100), settings().max_examples))
 @given(
     script=scripts,
     seconds=instants,

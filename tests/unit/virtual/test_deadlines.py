@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 
 from routeguard import deadline, rule, setup, timeout
+from tests.support.extent import some
 from tests.support.virtual import VirtualLoop, Wire, run_virtually, started
 
 
@@ -105,17 +106,19 @@ def test_finished_requests_leave_nothing_armed(kind: str) -> None:
         "all": timeout(5, idle=4, total=6),
     }[kind]
 
+    count = some(2_000, brief=400)
+
     async def main(loop: VirtualLoop) -> tuple[int, list[float]]:
         app, ended = timed_app(policy)
         [server] = await started(app)
-        for i in range(0, 2_000, 20):  # overlapping, in waves
+        for i in range(0, count, 20):  # overlapping, in waves
             for j in range(i, i + 20):
                 Wire(server).get(f"/of/0?id={j}&seconds={j % 5}")
             await asyncio.sleep(1)
         await asyncio.sleep(10)
         return len(ended), loop.standing()
 
-    assert run_virtually(main) == (2_000, [])
+    assert run_virtually(main) == (count, [])
 
 
 @pytest.mark.parametrize("how", ["start", "total", "extended", "streamed", "failed"])

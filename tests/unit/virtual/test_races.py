@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routeguard import errors, setup, shield, shielded_count, timeout
+from tests.support.extent import some
 from tests.support.virtual import VirtualLoop, Wire, run_virtually
 
 LATE = 1000.0
@@ -120,7 +121,7 @@ async def run(loop: VirtualLoop, plot: Plot) -> tuple[Course, Wire]:
     return course, wire
 
 
-@settings(max_examples=max(400, settings().max_examples))
+@settings(max_examples=max(some(400, brief=100), settings().max_examples))
 @given(plots)
 def test_whatever_comes_first(plot: Plot) -> None:
     course, wire = run_virtually(lambda loop: run(loop, plot))
