@@ -2,10 +2,10 @@
 
 import asyncio
 import re
-import sys
 
 import pytest
 
+from tests.support.forkserver import command
 from tests.support.processes import PATIENCE, ROOT
 
 pytestmark = pytest.mark.faults
@@ -21,7 +21,7 @@ async def measured(*others: str, **numbers: float) -> tuple[float, float]:
         *others
     ]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(ROOT / "docs" / "stopping.py"), *options, stdout=asyncio.subprocess.PIPE
+        *command(str(ROOT / "docs" / "stopping.py"), *options), stdout=asyncio.subprocess.PIPE
     )
     async with asyncio.timeout(PATIENCE):
         said, _ = await process.communicate()

@@ -4,25 +4,17 @@ import asyncio
 import os
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.forkserver import command
+
 PATIENCE = 120.0
 """Seconds after which a process is taken to hang; no speed is meant."""
 
 ROOT = Path(__file__).resolve().parents[2]
-
-# The library under test is the installed one, or the first on PYTHONPATH; the tests are these.
-BOOTSTRAP = """
-import runpy, sys
-import routeguard
-root, module, *sys.argv[1:] = sys.argv[1:]
-sys.path.insert(0, root)
-runpy.run_module(module, run_name="__main__", alter_sys=True)
-"""
 
 
 @dataclass(slots=True)
@@ -49,13 +41,7 @@ async def process(
 ) -> AsyncIterator[Server]:
     """Runs a module as a server; its port is what a pattern finds in what it prints."""
     child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",
-        "-c",
-        BOOTSTRAP,
-        str(ROOT),
-        module,
-        *arguments,
+        *command(module, *arguments, path=str(ROOT)),
         cwd=ROOT,
         env={**os.environ, **environment},
         stdout=asyncio.subprocess.PIPE,

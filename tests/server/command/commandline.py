@@ -15,6 +15,7 @@ from typing import IO, Any
 import pytest
 
 from routeguard.cli.main import main
+from tests.support.forkserver import command
 
 ROOT = Path(__file__).parents[3]
 TOUR = "examples.tour.api:make_api"
@@ -34,12 +35,13 @@ def run(
     *arguments: str,
     cwd: Path = ROOT,
     env: Mapping[str, str] | None = None,
-    options: Sequence[str] = ("-P",),
+    options: Sequence[str] = (),
     stdout: int | IO[str] = subprocess.PIPE,
 ) -> subprocess.CompletedProcess[str]:
-    # -P: what is under test is what is installed; the command itself makes `cwd` importable.
+    # What is under test is what is installed; the command itself makes `cwd` importable.
+    python = [sys.executable, *options, "-m", "routeguard", *arguments]
     return subprocess.run(
-        [sys.executable, *options, "-m", "routeguard", *arguments],
+        python if options else command("routeguard", *arguments),
         cwd=cwd,
         env=environment() if env is None else env,
         stdout=stdout,

@@ -5,12 +5,12 @@ import os
 import pty
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.server.command.commandline import PATIENCE, ROOT, SHOP, TOUR, answer, environment, run
+from tests.support.forkserver import command
 
 # --- check ----------------------------------------------------------------------------------------
 
@@ -84,7 +84,7 @@ def on_terminal(*arguments: str, **changes: str) -> str:
     """What the command writes to a terminal of eighty columns."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "routeguard", *arguments],
+        command("routeguard", *arguments),
         cwd=ROOT,
         env=environment(COLUMNS="80", **changes),
         stdout=theirs,

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from examples.tour.cards import CARDS
 from examples.tour.check import CHECKS, check
 from examples.tour.highlight import highlight
 from routeguard import cors, errors, problem_details, timeout
+from tests.support.forkserver import command
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE = 60.0  # seconds; a bound for a hanging process, not a speed
@@ -30,9 +30,7 @@ PATIENCE = 60.0  # seconds; a bound for a hanging process, not a speed
 
 async def started(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "examples/tour",
-        *arguments,
+        *command("examples/tour", *arguments),
         cwd=ROOT,
         env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
         stdout=asyncio.subprocess.PIPE,
@@ -296,11 +294,11 @@ async def test_sigterm_waits_for_the_payment_of_a_client_that_left() -> None:
     assert "payment 1 stored, nobody is connected any more" in events
 
 
-@pytest.mark.parametrize("command", [("routes",), ("explain", "POST", "/payments"), ("check",)])
-async def test_the_command_line_reads_the_api_without_starting_it(command: tuple[str, ...]) -> None:
-    name, *rest = command
+@pytest.mark.parametrize("asked", [("routes",), ("explain", "POST", "/payments"), ("check",)])
+async def test_the_command_line_reads_the_api_without_starting_it(asked: tuple[str, ...]) -> None:
+    name, *rest = asked
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "routeguard", name, "examples.tour.api:make_api", *rest),
+        *command("routeguard", name, "examples.tour.api:make_api", *rest),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -4,13 +4,13 @@ import functools
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.server.tools.cases import CASES
-from tests.support.processes import BOOTSTRAP, ROOT
+from tests.support.forkserver import command
+from tests.support.processes import ROOT
 
 __all__ = ["FILE", "found_by", "table"]
 
@@ -31,7 +31,7 @@ QUIET = {
 def found_by(tool: str) -> Any:
     """What a tool has seen, in a process of its own: by arrangement, and by case."""
     done = subprocess.run(
-        [sys.executable, "-P", "-c", BOOTSTRAP, str(ROOT), "tests.server.tools", tool],
+        command("tests.server.tools", tool, path=str(ROOT)),
         cwd=ROOT,
         env={**os.environ, **QUIET},
         capture_output=True,
