@@ -158,18 +158,26 @@ class Run:
 
 async def verify(run: Run, *, recording: bool, only: str, whole: bool) -> bool:
     """Runs the lanes whose names contain a text; whether all of them have passed."""
-    pythons = run.found_pythons() if whole or only else {THIS: Path(sys.executable)}
-    every = lanes(pythons)
-    chosen = [lane for lane in every if only in lane.name and (whole or only or lane.is_ordinary)]
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     print("Static checks and the lanes, side by side ...", flush=True)
+    # The first lane is the longest, and needs nothing that is not there.
+    found = {THIS: Path(sys.executable)}
+    first, *_ = lanes(found)
     async with asyncio.TaskGroup() as running:
         for name, command in STATIC.items() if not only else ():
             running.create_task(run.static(name, command))
+        if only in first.name:
+            running.create_task(run.lane(first))
+        if whole or only:
+            found = await asyncio.to_thread(run.found_pythons)
+        every = [first, *lanes(found)[1:]]
+        named = [lane for lane in every if only in lane.name]
+        chosen = [lane for lane in named if whole or only or lane.is_ordinary]
         for lane in chosen:
-            running.create_task(run.lane(lane))
+            if lane is not first:
+                running.create_task(run.lane(lane))
     print("What wants the machine to itself ...", flush=True)
     for lane in chosen:
         await run.alone(lane)
@@ -190,7 +198,7 @@ def main() -> int:
         "--jobs",
         type=int,
         default=2 * (os.cpu_count() or 1),
-        help="how many run side by side; beside as many again that mostly wait",
+        help="how many run side by side; beside half as many again that mostly wait",
     )
     parser.add_argument(
         "--every",
@@ -203,7 +211,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as work, tempfile.TemporaryDirectory() as waiting:
 
         async def everything() -> tuple[Run, bool]:
-            pool, beside = Pool(options.jobs, Path(work)), Pool(options.jobs, Path(waiting))
+            pool = Pool(options.jobs, Path(work))
+            beside = Pool(options.jobs + options.jobs // 2, Path(waiting))
             run = Run(pool, beside, options.note)
             whole = options.every or options.record
             return run, await verify(run, recording=options.record, only=options.only, whole=whole)

@@ -24,6 +24,21 @@ WAITING = (
 )
 """What waits for most of its time: for servers that drain, and for clients that dawdle."""
 
+LONG = {
+    "tests/faults/test_behind_nginx.py": 8,
+    "tests/faults/test_deploys.py": 20,
+    "tests/faults/test_gunicorn.py": 5,
+    "tests/faults/test_lost_writes.py": 12,
+    "tests/faults/test_soak.py": 5,
+    "tests/faults/test_stopping.py": 20,
+    "tests/server/body/test_bombs.py": 5,
+    "tests/server/body/test_log.py": 4,
+    "tests/server/body/test_slow.py": 5,
+    "tests/server/examples/test_tour.py": 4,
+    "tests/server/timeout/test_client_reads_nothing.py": 8,
+}
+"""What takes how many times as long as its size tells."""
+
 TOOLS = (
     "tests/server/command",
     "tests/server/examples",
@@ -72,11 +87,11 @@ class Lane:
         return [python, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", *self.options, *paths]
 
     def shares(self, count: int, *, waiting: bool) -> list[list[str]]:
-        """Its files that wait, or the others, in so many shares of about the same size."""
+        """Its files that wait, or the others, in so many shares that take about as long."""
         shares: list[tuple[int, list[str]]] = [(0, []) for _ in range(count)]
         those = set(test_files(*WAITING))
         files = [file for file in self.files() if (file in those) == waiting]
-        sizes = [((ROOT / file).stat().st_size, file) for file in files]
+        sizes = [(LONG.get(file, 1) * (ROOT / file).stat().st_size, file) for file in files]
         for size, file in sorted(sizes, reverse=True):
             so_far, files = min(shares)
             shares.remove((so_far, files))
