@@ -140,6 +140,18 @@ def nothing_lost() -> Iterator[None]:
         pytest.fail("asyncio complained:\n" + "\n".join(complaints.heard), pytrace=False)
 
 
+@pytest.fixture
+def loggers_as_before() -> Iterator[None]:
+    """For what sets levels and handlers of loggers for good, as an application may."""
+    names = ("routeguard", "aiohttp", "aiohttp.access", "aiohttp.server")
+    loggers = [logging.getLogger(name) for name in names]
+    before = [(logger, logger.level, [*logger.handlers]) for logger in loggers]
+    yield
+    for logger, level, handlers in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
+
+
 # --- programs that some tests drive ---------------------------------------------------------------
 
 

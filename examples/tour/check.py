@@ -221,7 +221,8 @@ async def queue(client: Client) -> str:
 
 async def upload(client: Client) -> str:
     small, _ = await client.ask("POST", "/photos", body="x" * 1000)
-    large, _ = await client.ask("POST", "/photos", body="x" * 300_000)
+    # aiohttp 3.11.0 as a client would go on with a connection whose body it has not sent whole.
+    large, _ = await client.ask("POST", "/photos", {"Connection": "close"}, "x" * 300_000)
     expect("the statuses", (small.status, large.status), (201, 413))
     header = "Access-Control-Allow-Origin"
     expect(f"the refusal's {header}", large.headers.get(header), client.tour.page)

@@ -11,6 +11,7 @@ from tests.docs.page import Page
 NAMES = [str(path.relative_to(ROOT)) for path in pages()]
 
 
+@pytest.mark.usefixtures("loggers_as_before")
 @pytest.mark.parametrize("name", NAMES)
 def test_page(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     def program(fixture: str) -> str:

@@ -1,8 +1,7 @@
 """Tools that watch an application see every answer, wherever and whenever they were put into it."""
 
 import importlib.util
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 
 import pytest
@@ -35,15 +34,8 @@ NAMES: dict[str, Callable[[Case, str], str]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def loggers_as_before() -> Iterator[None]:
-    """A tool adds handlers to loggers and changes their level, and leaves it so."""
-    loggers = [logging.getLogger(name) for name in ("routeguard", "aiohttp")]
-    before = [(logger, logger.level, [*logger.handlers]) for logger in loggers]
-    yield
-    for logger, level, handlers in before:
-        logger.setLevel(level)
-        logger.handlers[:] = handlers
+# A tool adds handlers to loggers and changes their level, and leaves it so.
+pytestmark = pytest.mark.usefixtures("loggers_as_before")
 
 
 def _route(case: Case, prefix: str) -> str:
