@@ -92,6 +92,7 @@ async def test_a_job_counts_its_tests_and_fails_where_one_of_them_does(tmp_path:
     command = [*map(str, pytest_alone), "--noconftest", "-c", "/dev/null", "-q", str(file)]
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("CI", raising=False)
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # it would take most of the time
         some, passing, none = await asyncio.gather(
             pool.test("some", command),
             pool.test("passing", [*command, "-k", "passes"]),
