@@ -104,6 +104,8 @@ def serve(address: str) -> None:
     while True:
         for key, _ in watched.select():
             if key.fileobj == 0:
+                for child, _ in children.values():
+                    os.kill(child, signal.SIGKILL)
                 os._exit(0)
             if key.fileobj is not listener:
                 _ended(key.fd, children, watched)

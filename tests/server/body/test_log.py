@@ -113,7 +113,7 @@ async def test_it_is_answered_as_what_it_was(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    policies = (body(1000, idle=30 if what == "gone" else SHORT), *AROUND[around])
+    policies = (body(1000, idle=SHORT if what == "too slow" else 30), *AROUND[around])
     reading = Reading(handler, policies)
     async with serving(reading.app(), shutdown_timeout=0.1) as server:
         client = await server.dial()
@@ -139,7 +139,7 @@ async def test_after_the_response_has_started(
 ) -> None:
     """It is broken off so that the client can tell, and no second response follows."""
     caplog.set_level(logging.INFO)
-    idle = 30 if what == "gone" else SHORT
+    idle = SHORT if what == "too slow" else 30
     reading = Reading(streamed, (body(1000, idle=idle), *policies))
     async with serving(
         reading.app(), shutdown_timeout=0.1, handler_cancellation=cancellation
