@@ -17,8 +17,14 @@ WITHOUT_PROCESSES = ("tests/unit", "tests/server")
 
 WAITING = (
     "tests/faults",
+    "tests/server/body/test_expect.py",
+    "tests/server/body/test_forms.py",
     "tests/server/body/test_log.py",
     "tests/server/body/test_slow.py",
+    "tests/server/body/test_untouched.py",
+    "tests/server/examples",
+    "tests/server/memory/test_ended_requests.py",
+    "tests/server/outside",
     "tests/server/shutdown",
     "tests/server/timeout",
 )
