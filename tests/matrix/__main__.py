@@ -197,8 +197,8 @@ def main() -> int:
     parser.add_argument(
         "--jobs",
         type=int,
-        default=1 + (os.cpu_count() or 1),
-        help="how many run side by side; beside two more that mostly wait",
+        default=2 * (os.cpu_count() or 1),
+        help="how many run side by side; beside as many again that mostly wait",
     )
     parser.add_argument(
         "--every",
@@ -211,8 +211,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as work, tempfile.TemporaryDirectory() as waiting:
 
         async def everything() -> tuple[Run, bool]:
-            pool = Pool(options.jobs, Path(work))
-            beside = Pool(options.jobs + 2, Path(waiting))
+            pool, beside = Pool(options.jobs, Path(work)), Pool(options.jobs, Path(waiting))
             run = Run(pool, beside, options.note)
             whole = options.every or options.record
             return run, await verify(run, recording=options.record, only=options.only, whole=whole)
