@@ -30,6 +30,8 @@ NOT_RUN: dict[tuple[str, str], str] = {
     ): "a part of this very run",
     ("docs/contributing.md", "bash tests/run --soak"): "takes ten minutes",
     ("docs/contributing.md", "bash tests/run --record"): "this very run",
+    ("docs/contributing.md", "bash tests/run --this"): "this very run",
+    ("docs/contributing.md", "bash tests/run --only uvloop"): "a part of this very run",
     (
         "docs/contributing.md",
         ".venv/bin/python -m sphinx -q docs docs/_build/html",

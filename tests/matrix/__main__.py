@@ -156,8 +156,8 @@ class Run:
         return rows
 
 
-async def verify(run: Run, *, recording: bool, only: str, whole: bool) -> bool:
-    """Runs the lanes whose names contain a text; whether all of them have passed."""
+async def verify(run: Run, *, recording: bool, only: str, this: bool) -> bool:
+    """Runs the lanes whose names contain a text, or the first; whether all of them have passed."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -170,14 +170,16 @@ async def verify(run: Run, *, recording: bool, only: str, whole: bool) -> bool:
             running.create_task(run.static(name, command))
         if only in first.name:
             running.create_task(run.lane(first))
-        if whole or only:
+        if not this:
             found = await asyncio.to_thread(run.found_pythons)
         every = [first, *lanes(found)[1:]]
-        named = [lane for lane in every if only in lane.name]
-        chosen = [lane for lane in named if whole or only or lane.is_ordinary]
+        chosen = [lane for lane in every if only in lane.name and (not this or lane is first)]
         for lane in chosen:
             if lane is not first:
                 running.create_task(run.lane(lane))
+    if not chosen:
+        print(f"No lane's name contains {only!r}: {', '.join(lane.name for lane in every)}")
+        return False
     print("What wants the machine to itself ...", flush=True)
     for lane in chosen:
         await run.alone(lane)
@@ -201,9 +203,9 @@ def main() -> int:
         help="how many run side by side; beside as many again that mostly wait",
     )
     parser.add_argument(
-        "--every",
+        "--this",
         action="store_true",
-        help="also every other Python, event loop and aiohttp that users run",
+        help="only everything on this Python, and not on every other, event loop and aiohttp",
     )
     parser.add_argument("--only", default="", help="only the lanes whose names contain this")
     options = parser.parse_args()
@@ -213,8 +215,8 @@ def main() -> int:
         async def everything() -> tuple[Run, bool]:
             pool, beside = Pool(options.jobs, Path(work)), Pool(options.jobs, Path(waiting))
             run = Run(pool, beside, options.note)
-            whole = options.every or options.record
-            return run, await verify(run, recording=options.record, only=options.only, whole=whole)
+            recording, only, this = options.record, options.only, options.this
+            return run, await verify(run, recording=recording, only=only, this=this)
 
         run, ok = asyncio.run(everything())
     print("\n=== summary")

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -71,7 +71,6 @@ class Lane:
         without: what is left out of them.
         options: of pytest.
         variables: environment variables.
-        is_ordinary: whether it belongs to every run; the others are run when they are asked for.
     """
 
     name: str
@@ -80,7 +79,6 @@ class Lane:
     without: Sequence[str] = ()
     options: Sequence[str] = ("--brief",)
     variables: Mapping[str, str] = field(default_factory=dict)
-    is_ordinary: bool = False
 
     def files(self) -> list[str]:
         """The files with its tests, relative to the checkout."""
@@ -126,7 +124,7 @@ def lanes(pythons: Mapping[str, Path]) -> list[Lane]:
     by_python = {name: Environment(f".venv-{name}", base) for name, base in others.items()}
     lowest = min(pythons, key=_numbers)
     newest = max(pythons, key=_numbers)
-    found = [Lane(f"Python {THIS}: everything", MAIN, EVERYTHING, options=(), is_ordinary=True)]
+    found = [Lane(f"Python {THIS}: everything", MAIN, EVERYTHING, options=())]
     found += [Lane(f"Python {name}", environment) for name, environment in by_python.items()]
     on_uvloop = ("--brief", "--loop", "uvloop")
     found.append(Lane("uvloop", MAIN, BEHAVIOUR, (*TOOLS, *OWN_LOOPS), on_uvloop))
@@ -136,10 +134,9 @@ def lanes(pythons: Mapping[str, Path]) -> list[Lane]:
         found.append(Lane(name, by_python.get(newest, MAIN), WITHOUT_PROCESSES, TOOLS, eager))
     environment = Environment(".venv-lowest", pythons[lowest], tuple(floors()))
     name = f"lowest versions, Python {lowest}"
-    found.append(Lane(name, environment, WITHOUT_PROCESSES, is_ordinary=True))
+    found.append(Lane(name, environment, WITHOUT_PROCESSES))
     off = {"ROUTEGUARD_FAST_LANE": "off"}
-    slow = Lane("without the fast lane", MAIN, ("tests/server",), TOOLS, variables=off)
-    found.append(replace(slow, is_ordinary=True))
+    found.append(Lane("without the fast lane", MAIN, ("tests/server",), TOOLS, variables=off))
     for minor in aiohttp_minors(version("aiohttp")):
         environment = Environment(f".venv-aiohttp-{minor}", pythons[THIS], (f"aiohttp=={minor}.*",))
         found.append(Lane(f"aiohttp {minor}", environment, ("tests/server",), TOOLS))
