@@ -13,14 +13,14 @@ from aiohttp import web
 from routeguard.running.state import State
 from routeguard.serving import fast_lane
 
-from . import asked_paths, growing, measure, views
+from . import asked_paths, growing, limiting, measure, views
 from .bodies import BODIES
 from .contenders import CONTENDERS, OURS, Contender
 from .group_list import GROUPS
 from .groups import Entry, Group, measure_group
 from .growing import Line
 from .growth_lines import LINES
-from .lane import Lane
+from .lane import CONNECTIONS, Lane
 from .scenarios import SCENARIOS, Scenario
 from .transport import Served, exchange
 
@@ -55,6 +55,10 @@ async def test_the_judge_finds_a_contender_out_that_does_nothing(scenario: Scena
         answer = await exchange(server, scenario.request)
 
     assert scenario.faults(boaster, answer) != []
+
+
+def test_the_warm_up_brings_every_client_of_the_limits() -> None:
+    assert len(limiting.KEYS) <= measure.WARM_UP * measure.TURNS * CONNECTIONS
 
 
 def test_a_wrong_answer_is_not_timed() -> None:
