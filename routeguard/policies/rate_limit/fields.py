@@ -16,13 +16,17 @@ from multidict import CIMultiDict, istr
 
 from routeguard.configuration import Faults, shown
 from routeguard.policies.rate_limit.rates import Rate
-from routeguard.policies.rate_limit.window import Count
+from routeguard.policies.rate_limit.window import EXACT_UP_TO, Count
 from routeguard.running.state import State, StateMark
 
 __all__ = ["RATE_LIMIT", "RATE_LIMIT_POLICY", "Fields", "read_name"]
 
 RATE_LIMIT = istr("RateLimit")
 RATE_LIMIT_POLICY = istr("RateLimit-Policy")
+
+MANY = EXACT_UP_TO + 1
+NUMBERS = tuple(map(str, range(MANY)))
+"""Numbers as text. Most that are told are among them, and looked up sooner than converted."""
 
 NAME = re.compile(r"[ !#-\[\]-~]{1,64}")
 """Printable ASCII without the two characters that a structured field's string escapes."""
@@ -83,8 +87,10 @@ class Fields:
                 whole = ceil(seconds)
                 if whole > window:  # as a place may become free a hundredth of it late, in parts
                     whole = window
+                remaining = NUMBERS[left] if left < MANY else str(left)
+                until = NUMBERS[whole] if whole < MANY else str(whole)
                 headers[RATE_LIMIT_POLICY] = policy
-                headers.add(RATE_LIMIT, f"{name}{left};t={whole}")
+                headers.add(RATE_LIMIT, f"{name}{remaining};t={until}")
                 return
 
         return write

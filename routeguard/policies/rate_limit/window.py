@@ -91,7 +91,7 @@ class _Table(ABC):
 
     def __init__(self, rate: Rate, max_keys: int) -> None:
         self._limit = rate.limit
-        self._length = rate.window
+        self._length = float(rate.window)
         # A part leaves the window up to its own length after the newest request in it.
         self._idle = rate.window * (1 + 1 / PARTS)
         self._full = max(1, max_keys // 2)
@@ -153,14 +153,17 @@ class _Exact(_Table):
         kept = self._current.get(key)
         if kept is None:
             kept = self._enter(key, now)
-        begin = now - self._length
         kept.append(now)
-        if kept[0] <= begin:
+        begin = now - self._length
+        oldest = kept[0]
+        if oldest <= begin:
             del kept[0]  # where requests come steadily, one leaves for each that comes
-            if kept[0] <= begin:
+            oldest = kept[0]
+            if oldest <= begin:
                 self._forget(kept, now)
+                oldest = kept[0]
         left = self._limit - len(kept)
-        seconds = kept[0] - begin
+        seconds = oldest - begin
         if left < 0:
             kept.pop()
             return seconds, ((left, seconds),)
