@@ -8,6 +8,7 @@ leftmost label of the host, or the port, or both are a `*`.
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import cache
 
 from yarl import URL
 
@@ -15,20 +16,17 @@ from routeguard.configuration import shown
 
 __all__ = ["DEFAULT_PORTS", "OriginSet", "is_of_host", "read_origin", "serialised"]
 
-DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
+DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443", "ftp": "21"}
 LONGEST_ORIGIN = 512
 LONGEST_HOST = 253  # RFC 1035, section 2.3.4, written with dots but without the root's
 
 # As browsers serialise hosts (URL standard, host serializer): a label may begin or end with a
 # hyphen, which registries refuse, and the root's dot at the end stays.
-LABEL = r"[a-z0-9_-]{1,63}"
-LABEL_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-."
-LONGEST_LABEL = 63
-HOST = rf"{LABEL}(?:\.{LABEL})*\.?|\[[0-9a-f:.]+\]"
+LABEL = r"[a-z0-9_-]{1,63}+"
+HOST = rf"{LABEL}(?:\.{LABEL})*+\.?|\[[0-9a-f:.]+\]"
 SCHEME = r"[a-z][a-z0-9+.-]*"
 ORIGIN = re.compile(rf"({SCHEME})://({HOST})(?::([1-9][0-9]{{0,4}}))?", re.ASCII)
 OF_HOST = re.compile(rf"(https?)://((?:{HOST})(?::[1-9][0-9]{{0,4}})?)", re.ASCII)
-PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 GIVEN = re.compile(r"(?:(?P<scheme>[^:/?#]*):)?(?P<slashes>//)?(?P<rest>[^/?#]*)(?P<tail>.*)")
 
 
@@ -87,88 +85,71 @@ class OriginSet:
     A text belongs to it only as browsers serialise origins: see `serialised`.
     """
 
-    __slots__ = ("_any_port", "_exact", "_parents", "_parents_any_port")
+    __slots__ = ("_any_port", "_exact", "_fronts")
 
     def __init__(self, patterns: Iterable[str]) -> None:
         """Takes patterns that `read_origin` has passed."""
         self._exact: set[str] = set()
-        self._any_port: set[str] = set()
-        """Origins without their port."""
-        self._parents: dict[str, list[str]] = {}
-        """Of subdomains: host and port of their parent, and the schemes with `://`."""
-        self._parents_any_port: dict[str, list[str]] = {}
+        schemes: dict[str, set[str]] = {}
+        any_port: list[str] = []
         for pattern in patterns:
             fixed = pattern.removesuffix(":*")
+            if fixed != pattern:
+                any_port.append(fixed)
             scheme, _, host = fixed.partition("://")
             if host.startswith("*."):
-                known = [self._parents, self._parents_any_port]
-                for parents in known if fixed != pattern else known[:1]:
-                    parents.setdefault(host[2:], []).append(f"{scheme}://")
-                continue
-            self._exact.add(fixed)
-            if fixed != pattern:
-                self._any_port.add(fixed)
+                schemes.setdefault(host[2:], set()).add(scheme)
+            else:
+                self._exact.add(fixed)
+        self._fronts = {parent: _front(frozenset(of)) for parent, of in schemes.items()}
+        """By host and port of their parent, what origins of subdomains have in front of it."""
+        self._any_port: OriginSet | None = OriginSet(any_port) if any_port else None
+        """Without their port, those that may have any."""
 
     def __contains__(self, origin: object) -> bool:
         if not isinstance(origin, str):
             return False
         if origin in self._exact:
             return True
-        if self._parents:
-            # Most subdomains are one label below their parent.
-            start, _, parent = origin.partition(".")
-            for scheme in self._parents.get(parent, ()):
-                label = start[len(scheme) :]
-                if (
-                    start.startswith(scheme)
-                    and 0 < len(label) <= LONGEST_LABEL
-                    and not label.strip(LABEL_CHARACTERS)
-                    and len(origin) <= LONGEST_HOST
-                ):
-                    return True
-            if _is_below(self._parents, origin):
-                return True
-        fixed, _, port = origin.rpartition(":")
-        return (fixed in self._any_port or _is_below(self._parents_any_port, fixed)) and (
-            _is_port(port, fixed.partition(":")[0])
-        )
-
-
-def _is_below(parents: dict[str, list[str]], origin: str) -> bool:
-    """Whether an origin is of a subdomain of one of the parents."""
-    # The labels from the right are what a pattern fixes: one look-up for each.
-    dot = origin.find(".") if parents else -1
-    while dot >= 0:
-        for start in parents.get(origin[dot + 1 :], ()):
-            if origin.startswith(start):
-                return _are_labels(origin[len(start) : dot]) and (
-                    len(origin) <= LONGEST_HOST or _fits(origin, start)
-                )
-        dot = origin.find(".", dot + 1)
-    return False
-
-
-def _are_labels(text: str) -> bool:
-    """Whether a text is one or more labels of a host."""
-    if text.strip(LABEL_CHARACTERS):
-        return False  # something else stands among them
-    for label in text.split("."):
-        if not 0 < len(label) <= LONGEST_LABEL:
+        if self._fronts and len(origin) <= LONGEST_ORIGIN:
+            # The labels from the right are what a pattern fixes: one look-up for each.
+            front, dot, parent = origin.partition(".")
+            while dot:
+                allowed = self._fronts.get(parent)
+                if allowed is not None and allowed.fullmatch(front):
+                    return len(origin) <= LONGEST_HOST or _fits(origin)
+                label, dot, parent = parent.partition(".")
+                front = f"{front}.{label}"
+        if self._any_port is None:
             return False
-    return True
+        fixed, _, port = origin.rpartition(":")
+        return fixed in self._any_port and _is_port(port, fixed.partition(":")[0])
 
 
-def _fits(origin: str, start: str) -> bool:
-    """Whether the host of an origin, which starts with a scheme, is no longer than one can be."""
-    host = origin[len(start) :].partition(":")[0]
+@cache
+def _front(schemes: frozenset[str]) -> re.Pattern[str]:
+    """A scheme, and one or more labels of a host."""
+    any_scheme = "|".join(map(re.escape, schemes))
+    return re.compile(rf"(?:{any_scheme})://{LABEL}(?:\.{LABEL})*+", re.ASCII)
+
+
+def _fits(origin: str) -> bool:
+    """Whether the host of an origin is no longer than one can be."""
+    host = origin.partition("://")[2].partition(":")[0]
     return len(host.removesuffix(".")) <= LONGEST_HOST
 
 
 def _is_port(text: str, scheme: str) -> bool:
     """Whether a text is a port as an origin has it: never the scheme's default one."""
-    if not PORT.fullmatch(text):
+    return _is_number(text) and text != DEFAULT_PORTS.get(scheme)
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text is the number of a port."""
+    if not (text.isdecimal() and text.isascii()) or text[0] == "0":
         return False
-    return int(text) <= 65535 and DEFAULT_PORTS.get(scheme) != int(text)
+    # Of equally many digits, texts are in the order of their numbers.
+    return len(text) < 5 or (len(text) == 5 and text <= "65535")
 
 
 def read_origin(given: str | URL) -> tuple[str, list[str]]:
@@ -226,9 +207,9 @@ def _check_authority(name: str, scheme: str, rest: str) -> list[str]:
     host, port = split[1], split[2]
     faults = []
     if port is not None and port != "*":
-        if not PORT.fullmatch(port) or int(port) > 65535:
+        if not _is_number(port):
             faults.append(f"{name}: `{port}` is no port: write 1 to 65535, or `*` for any")
-        elif DEFAULT_PORTS.get(scheme) == int(port):
+        elif DEFAULT_PORTS.get(scheme) == port:
             faults.append(
                 f"{name} writes out the default port, which browsers leave out: "
                 f"write `{scheme}://{host}`"
@@ -299,7 +280,8 @@ def _read_url(url: URL) -> tuple[str, list[str]]:
     if not url.absolute or not url.raw_host:
         return str(url), [f"{name} is no absolute URL: write URL('https://example.com')"]
     host = url.host_subcomponent or ""
-    port = "" if url.port in (DEFAULT_PORTS.get(url.scheme), None) else f":{url.port}"
+    is_default = str(url.port) == DEFAULT_PORTS.get(url.scheme)
+    port = "" if url.port is None or is_default else f":{url.port}"
     origin = f"{url.scheme}://{host}{port}".lower()
     user = url.raw_user or url.raw_password
     if url.raw_path not in ("", "/") or url.raw_query_string or url.raw_fragment or user:
