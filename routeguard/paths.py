@@ -97,6 +97,10 @@ def relative_path(path: str, prefix: str) -> str:
     return resolved_path(path)
 
 
-def is_plain(raw_path: str) -> bool:
-    """Whether a path can be spelt in no other way: nothing encoded, no dot segment, no `//`."""
-    return "%" not in raw_path and "/." not in raw_path and "//" not in raw_path
+def is_plain(path: str) -> bool:
+    """Whether rules see a path as it is: nothing is encoded in it, no dot segment, no `//`.
+
+    Args:
+        path: the path, decoded in full or but for slashes and percent signs.
+    """
+    return "%" not in path and "/." not in path and "//" not in path

@@ -364,8 +364,10 @@ class RuleIndex:
         )
         if not exact and not prefixes and not self._regexes:
             return None
+        start = len(fixed)
+        heads = frozenset(path[start:].partition("/")[0] for path in prefixes)
         regexes = tuple((one, one.match(usual) is not None) for _, one in self._regexes)
-        return Inside(exact, prefixes, len(fixed), regexes)
+        return Inside(exact, prefixes, heads, start, regexes)
 
 
 def _inside(paths: Sequence[str], fixed: str, *, beyond: bool = False) -> Iterator[str]:
@@ -383,20 +385,23 @@ class Inside:
     Attributes:
         exact: the paths that rules name.
         prefixes: the prefixes below which rules name all paths.
-        start: where in a path the first slash may stand that ends one of the prefixes.
+        heads: what the prefixes have between `start` and the next slash; most paths have something
+            else there.
+        start: the length of the beginning.
         regexes: regular expressions, and whether each matches the usual path.
     """
 
     exact: frozenset[str]
     prefixes: frozenset[str]
+    heads: frozenset[str]
     start: int
     regexes: tuple[tuple[re.Pattern[str], bool], ...]
 
     def names(self, path: str) -> bool:
         """Whether not the same rules match a path as match the usual ones."""
-        if path in self.exact:
+        if self.exact and path in self.exact:
             return True
-        if self.prefixes:
+        if self.prefixes and path[self.start :].partition("/")[0] in self.heads:
             end = path.find("/", self.start)
             while end >= 0:
                 if path[:end] in self.prefixes:

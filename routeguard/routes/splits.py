@@ -5,6 +5,7 @@ rules see beyond the beginning that all its paths share is found once for the ro
 answer for a path is then "nothing", and no path is kept.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -27,27 +28,26 @@ class Splits:
     Attributes:
         path: a path to which applies what applies to all others that rules do not look at.
         is_decided: whether the same applies to all paths, however they are spelt.
-        inside: for each application around the route, the length of the prefix under which it
-            is mounted, and what its rules say of the paths.
+        names: for each application around the route whose rules name some of the paths, whether
+            they name one.
     """
 
     path: str
     is_decided: bool
-    inside: tuple[tuple[int, Inside], ...]
+    names: tuple[Callable[[str], bool], ...]
 
-    def leaves(self, raw_path: str) -> bool:
+    def leaves(self, path: str) -> bool:
         """Whether no rule looks at a path by itself, so that the usual applies to it.
 
         Args:
-            raw_path: the path, percent-encoded.
+            path: the path, decoded but for slashes and percent signs.
         """
         if self.is_decided:
             return True
-        if not is_plain(raw_path):
+        if not is_plain(path):
             return False
-        # A path that can be spelt in one way only is its own decoded form.
-        for length, inside in self.inside:
-            if inside.names(raw_path[length:] or "/" if length else raw_path):
+        for names in self.names:
+            if names(path):
                 return False
         return True
 
@@ -65,16 +65,23 @@ def splits_of(match_info: web.UrlMappingMatchInfo) -> Splits | None:
     if resource is None or beginning is None:
         return None
     if type(resource) is web.PlainResource:
-        return Splits(beginning, is_decided=True, inside=())
+        return Splits(beginning, is_decided=True, names=())
     scopes = scopes_of(match_info)
-    inside = []
+    names = []
     for scope in scopes:
         fixed = relative_path(beginning, scope.mount.prefix)
         found = scope.rules.inside(fixed, fixed + IMPOSSIBLE)
         if found is not None:
             if type(resource) is web.StaticResource:
                 return None  # one place by two spellings
-            inside.append((len(scope.mount.prefix), found))
+            names.append(_names_below(scope.mount.prefix, found))
     # Of a path that is spelt in another way, rules may see one outside the route's own.
     decided = not any(scope.rules.by_path for scope in scopes)
-    return Splits(beginning + IMPOSSIBLE, decided, tuple(inside))
+    return Splits(beginning + IMPOSSIBLE, decided, tuple(names))
+
+
+def _names_below(prefix: str, inside: Inside) -> Callable[[str], bool]:
+    """What tells whether the rules of an application mounted under a prefix name a path."""
+    if not prefix:
+        return inside.names
+    return lambda path: inside.names(relative_path(path, prefix))

@@ -104,7 +104,7 @@ class PlanBook:
         """The same where the route alone does not decide it, or nobody has asked for it yet."""
         split = self._split.get(match_info.route)
         if split is not None and (plan := split.usual.get(method)) is not None:
-            if split.splits.leaves(url.raw_path):
+            if split.splits.leaves(url.path_safe):  # which aiohttp has asked for to find the route
                 return plan
             return self._by_rules_of(match_info, method, url)
         if isinstance(match_info, UnroutedMatch):
