@@ -1,16 +1,18 @@
 """What is done to the body of a request: kept, abandoned, limited."""
 
+from collections.abc import Callable
+
 from aiohttp import StreamReader, web
 
 from routeguard.internals.body_state import lost
 from routeguard.internals.reader import GuardedReader, WholeReader, is_awaited
 from routeguard.internals.request import (
     UnguardedError,
+    client_max_size,
     guard_request,
     hold_files,
     is_form_with_files,
     is_served,
-    set_client_max_size,
 )
 from routeguard.internals.writer import check_writer
 
@@ -18,12 +20,12 @@ __all__ = [
     "abandon_body",
     "guard_body",
     "is_waiting_for_body",
-    "is_whole",
     "keep_body",
     "limit_body",
     "lose_body",
     "refusal_of_body",
     "refusal_of_lost",
+    "whole_within",
 ]
 
 
@@ -90,27 +92,28 @@ def lose_body(request: web.BaseRequest) -> None:
         body.lose()
 
 
-def is_whole(request: web.Request, max_size: int | None) -> bool:
-    """Whether a body has arrived in full and is small enough: nothing can go wrong with it then.
+def whole_within(max_size: int | None) -> Callable[[web.Request], bool]:
+    """What tells whether a body has arrived in full and is small enough.
 
-    Nothing but that its client leaves, after which aiohttp hands out no byte of it. aiohttp is told
-    to let it by.
+    Nothing can go wrong with it then but that its client leaves, after which aiohttp hands out no
+    byte of it. aiohttp is told to let it by.
 
     Args:
-        request: the request.
         max_size: bytes, unpacked; `None` where the application's limit stays.
     """
-    body = request.content
-    if not _has_arrived(body):
-        return False
-    if is_form_with_files(request):
-        return False  # whose files are to be closed
-    if max_size is None:
+    own_limit = 0 if max_size is None else client_max_size(max_size)
+
+    def is_whole(request: web.Request) -> bool:
+        body = request._payload  # `content` takes longer to find it than all else here together
+        if not _has_arrived(body) or is_form_with_files(request):  # whose files are to be closed
+            return False
+        if max_size is not None:
+            if body.total_bytes > max_size:
+                return False
+            request._client_max_size = own_limit
         return True
-    if body.total_bytes > max_size:
-        return False
-    set_client_max_size(request, max_size)
-    return True
+
+    return is_whole
 
 
 def limit_body(
@@ -141,7 +144,7 @@ def limit_body(
     if is_form_with_files(request):
         guard_request(request)
     if max_size is not None:
-        set_client_max_size(request, max_size)
+        request._client_max_size = client_max_size(max_size)
     is_compressed = request._message.compression is not None
     body.limit(max_size, idle, total, is_compressed=is_compressed, connection=request.task)
     return body

@@ -126,6 +126,9 @@ def _wrong_classes(request: web.BaseRequest) -> Iterator[str]:
 
 async def _wrong_behaviour(request: web.Request) -> AsyncIterator[str]:
     protocol = request.protocol
+    if getattr(request, "_payload", None) is not request.content:
+        yield "a request keeps its body elsewhere than in _payload"
+        return
     if type(request) is web.Request:
         change_request(request, scheme="https", host="probe.example", remote="192.0.2.1")
         shown = str(request.url), request.secure, request.host, request.remote

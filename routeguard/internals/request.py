@@ -11,6 +11,7 @@ __all__ = [
     "GuardedRequest",
     "UnguardedError",
     "change_request",
+    "client_max_size",
     "close_after_answer",
     "close_files",
     "guard_request",
@@ -18,7 +19,6 @@ __all__ = [
     "is_form_with_files",
     "is_served",
     "length_of_body",
-    "set_client_max_size",
 ]
 
 
@@ -184,14 +184,13 @@ def _change(request: web.Request, changes: _Changes) -> None:
     cache["url"] = url
 
 
-def set_client_max_size(request: web.Request, max_size: int) -> None:
-    """Sets what aiohttp itself takes for too large, which is not to refuse what the reader lets by.
+def client_max_size(max_size: int) -> int:
+    """What aiohttp itself is to take for too large, so that it refuses nothing that may come.
 
     Args:
-        request: the request, of whatever class.
         max_size: bytes, unpacked.
     """
-    request._client_max_size = (max_size or 1) + REFUSED_AT_THE_LIMIT
+    return (max_size or 1) + REFUSED_AT_THE_LIMIT
 
 
 def length_of_body(request: web.Request) -> int | None:

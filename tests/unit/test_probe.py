@@ -94,6 +94,17 @@ async def test_a_reader_that_no_longer_asks_before_it_hands_out(
     assert "a body that is too large is not refused" in await faults_of()
 
 
+async def test_a_request_that_keeps_its_body_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(web.Request):
+        @property
+        def content(self) -> StreamReader:
+            return StreamReader(self.protocol, 2**16, loop=asyncio.get_running_loop())
+
+    app = web.Application()
+    monkeypatch.setattr(app, "_make_request", partial(app._make_request, _cls=Own))
+    assert "a request keeps its body elsewhere than in _payload" in await faults_of(app)
+
+
 async def test_a_server_that_handles_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probing, "PATIENCE", 0.05)
     monkeypatch.setattr(web_protocol.RequestHandler, "data_received", lambda self, data: None)

@@ -1,11 +1,11 @@
 """What `body` does to a request: bounds its body, and answers what the client did wrong."""
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
 
-from routeguard.internals.bodies import is_whole, limit_body, refusal_of_lost
+from routeguard.internals.bodies import limit_body, refusal_of_lost, whole_within
 from routeguard.internals.reader import GuardedReader
 from routeguard.internals.request import close_after_answer, length_of_body
 from routeguard.policy import Bound, Place
@@ -24,7 +24,7 @@ logger: logging.Logger = logging.getLogger("routeguard.body")
 class BoundBody(Bound):
     """One `body` in one run of the application."""
 
-    __slots__ = ("_place", "idle", "max_size", "total")
+    __slots__ = ("_place", "idle", "max_size", "passes", "total")
 
     def __init__(
         self, max_size: int | None, idle: float | None, total: float | None, place: Place
@@ -32,6 +32,8 @@ class BoundBody(Bound):
         self.max_size: int | None = max_size
         self.idle: float | None = idle
         self.total: float | None = total
+        self.passes: Callable[[web.Request], bool] = whole_within(max_size)
+        """Whether a body has arrived in full and is small enough, as most do and are."""
         self._place = place
 
     def refuses_body(self, request: web.Request) -> bool:
@@ -40,10 +42,6 @@ class BoundBody(Bound):
             return False
         length = length_of_body(request)
         return length is not None and length > self.max_size
-
-    def passes(self, request: web.Request) -> bool:
-        """Whether a body has arrived in full and is small enough, as most do and are."""
-        return is_whole(request, self.max_size)
 
     def link(self, inner: Run) -> Run:
         """The chain's link: what is inside, with a body that is bounded."""
