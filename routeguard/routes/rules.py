@@ -397,17 +397,24 @@ class Inside:
     start: int
     regexes: tuple[tuple[re.Pattern[str], bool], ...]
 
-    def names(self, path: str) -> bool:
-        """Whether not the same rules match a path as match the usual ones."""
+    def spot(self, path: str) -> str | None:
+        """What rules name of a path; all paths of one spot have the same rules.
+
+        Returns:
+            `""` where the same rules match as match the usual path. The path itself, or `below` and
+            the deepest of the prefixes that it is below, where rules name that. `None` where only
+            the regular expressions tell.
+        """
+        for regex, usual in self.regexes:
+            if (regex.match(path) is not None) is not usual:
+                return None
         if self.exact and path in self.exact:
-            return True
+            return path
+        spot = ""
         if self.prefixes and path[self.start :].partition("/")[0] in self.heads:
             end = path.find("/", self.start)
             while end >= 0:
                 if path[:end] in self.prefixes:
-                    return True
+                    spot = f"below {path[:end]}"
                 end = path.find("/", end + 1)
-        for regex, usual in self.regexes:
-            if (regex.match(path) is not None) is not usual:
-                return True
-        return False
+        return spot

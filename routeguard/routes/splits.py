@@ -5,7 +5,7 @@ rules see beyond the beginning that all its paths share is found once for the ro
 answer for a path is then "nothing", and no path is kept.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -28,28 +28,27 @@ class Splits:
     Attributes:
         path: a path to which applies what applies to all others that rules do not look at.
         is_decided: whether the same applies to all paths, however they are spelt.
-        names: for each application around the route whose rules name some of the paths, whether
-            they name one.
+        spot: what rules name of a path, as `Inside.spot` tells it; of a path that can be spelt in
+            one way only.
     """
 
     path: str
     is_decided: bool
-    names: tuple[Callable[[str], bool], ...]
+    spot: Callable[[str], str | None]
 
-    def leaves(self, path: str) -> bool:
-        """Whether no rule looks at a path by itself, so that the usual applies to it.
+    def spot_of(self, path: str) -> str | None:
+        """What rules name of a path: all paths of the route with one spot have the same rules.
 
         Args:
             path: the path, decoded but for slashes and percent signs.
+
+        Returns:
+            `""` for the usual paths, at which no rule looks by itself; `None` for those whose rules
+            are to be found by the whole path.
         """
         if self.is_decided:
-            return True
-        if not is_plain(path):
-            return False
-        for names in self.names:
-            if names(path):
-                return False
-        return True
+            return ""
+        return self.spot(path) if is_plain(path) else None
 
 
 def splits_of(match_info: web.UrlMappingMatchInfo) -> Splits | None:
@@ -65,23 +64,38 @@ def splits_of(match_info: web.UrlMappingMatchInfo) -> Splits | None:
     if resource is None or beginning is None:
         return None
     if type(resource) is web.PlainResource:
-        return Splits(beginning, is_decided=True, names=())
+        return Splits(beginning, is_decided=True, spot=_usual)
     scopes = scopes_of(match_info)
-    names = []
+    spots: list[Callable[[str], str | None]] = []
     for scope in scopes:
         fixed = relative_path(beginning, scope.mount.prefix)
         found = scope.rules.inside(fixed, fixed + IMPOSSIBLE)
         if found is not None:
             if type(resource) is web.StaticResource:
                 return None  # one place by two spellings
-            names.append(_names_below(scope.mount.prefix, found))
+            spots.append(_spot_below(scope.mount.prefix, found))
     # Of a path that is spelt in another way, rules may see one outside the route's own.
     decided = not any(scope.rules.by_path for scope in scopes)
-    return Splits(beginning + IMPOSSIBLE, decided, tuple(names))
+    return Splits(beginning + IMPOSSIBLE, decided, _joined(spots))
 
 
-def _names_below(prefix: str, inside: Inside) -> Callable[[str], bool]:
-    """What tells whether the rules of an application mounted under a prefix name a path."""
+def _usual(path: str) -> str | None:
+    return ""
+
+
+def _spot_below(prefix: str, inside: Inside) -> Callable[[str], str | None]:
+    """What the rules of an application mounted under a prefix name of a path."""
     if not prefix:
-        return inside.names
-    return lambda path: inside.names(relative_path(path, prefix))
+        return inside.spot
+    return lambda path: inside.spot(relative_path(path, prefix))
+
+
+def _joined(spots: Sequence[Callable[[str], str | None]]) -> Callable[[str], str | None]:
+    """What the rules of all applications around a route name of a path."""
+    if len(spots) < 2:
+        return spots[0] if spots else _usual
+
+    def spot(path: str) -> str | None:
+        return None if any(one(path) != "" for one in spots) else ""
+
+    return spot

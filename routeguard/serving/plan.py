@@ -63,6 +63,7 @@ class PlanBook:
         "_app",
         "_bindings",
         "_by_rules",
+        "_by_spot",
         "_is_first",
         "_split",
         "by_route",
@@ -85,6 +86,10 @@ class PlanBook:
         self.by_route: dict[web.AbstractRoute, Plan] = {}
         """Plans that the route alone decides; for the dispatcher's first look."""
         self._split: dict[web.AbstractRoute, _SplitRoute] = {}
+        scope = running.app.get(SCOPE)
+        stated = 0 if scope is None else len(scope.rules.rules)
+        self._by_spot: Bounded[Plan] = Bounded(KEPT_PLANS + stated)
+        """By route, method and what rules name of a path: one for each rule, and some more."""
         self._by_rules: Bounded[Plan] = Bounded(KEPT_PLANS)
         self._alike: Bounded[Plan] = Bounded(KEPT_PLANS)
         """By what applies: the plans that routes share."""
@@ -104,9 +109,13 @@ class PlanBook:
         """The same where the route alone does not decide it, or nobody has asked for it yet."""
         split = self._split.get(match_info.route)
         if split is not None and (plan := split.usual.get(method)) is not None:
-            if split.splits.leaves(url.path_safe):  # which aiohttp has asked for to find the route
+            # aiohttp has asked for this form of the path, too, to find the route.
+            spot = split.splits.spot_of(url.path_safe)
+            if spot == "":
                 return plan
-            return self._by_rules_of(match_info, method, url)
+            if spot is None:
+                return self._by_rules_of(match_info, method, url)
+            return self._at_spot(spot, match_info, method, url)
         if isinstance(match_info, UnroutedMatch):
             known = match_info.unrouted.plan
             if isinstance(known, Plan):
@@ -134,6 +143,17 @@ class PlanBook:
             return plan
         self._split.setdefault(route, _SplitRoute(splits, {})).usual[method] = plan
         return self.find(match_info, method, url)
+
+    def _at_spot(
+        self, spot: str, match_info: web.UrlMappingMatchInfo, method: str, url: URL
+    ) -> Plan:
+        """The plan for the paths of a split route that rules name in the same way."""
+        key = (match_info.route, method, spot)
+        plan = self._by_spot.get(key)
+        if plan is None:
+            plan = self._by_rules_of(match_info, method, url)
+            self._by_spot.put(key, plan)
+        return plan
 
     def _by_rules_of(self, match_info: web.UrlMappingMatchInfo, method: str, url: URL) -> Plan:
         """The plan for a path that rules look at by itself."""

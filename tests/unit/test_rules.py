@@ -12,6 +12,7 @@ from yarl import URL
 
 import routeguard
 from routeguard import ConfigError, cors, explain, rule, shield, timeout, use
+from routeguard.routes.rules import RuleIndex
 from tests.support.trail import stamp
 
 # Each: the pattern, and what the message must say.
@@ -312,3 +313,12 @@ def test_ten_thousand_rules_are_not_tried_one_by_one() -> None:
 
     for write in (lambda n: f"/x/{n}", lambda n: f"/x/{n}/*"):
         assert count(10_000, write) <= count(10, write) + 2
+
+
+def test_a_path_and_what_is_below_it_are_two_spots() -> None:
+    rules = [rule(pattern, shield) for pattern in ("/a/b", "/a/b/*", "/a/b/c/*")]
+    inside = RuleIndex(rules).inside("/a/", "/a/\0")
+    assert inside is not None
+    asked = ("/a/x", "/a/x/b", "/a/b", "/a/b/x", "/a/b/y/c", "/a/b/c/x", "/a/b/c")
+    spots = [inside.spot(path) for path in asked]
+    assert spots == ["", "", "/a/b", "below /a/b", "below /a/b", "below /a/b/c", "below /a/b"]

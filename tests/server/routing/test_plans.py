@@ -8,6 +8,7 @@ import re
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -19,6 +20,8 @@ from pytest_aiohttp import AiohttpServer
 
 import routeguard
 from routeguard import cors, errors, explain, https, problem_details, rule, shield, timeout, use
+from routeguard.routes.resolution import Resolution, resolve
+from routeguard.serving import plan
 from tests.support.extent import some
 from tests.support.seen import PAGE, Client, answer, send
 
@@ -108,6 +111,28 @@ async def test_answers_from_what_is_kept_are_those_of_explain(
                     met = response.headers.get("Access-Control-Expose-Headers")
                     lowered = None if met is None else met.lower()
                     assert (method, path, lowered) == (method, path, expected[method, path])
+
+
+async def test_each_of_many_prefixes_keeps_its_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved: list[object] = []
+
+    def counting(*given: Any) -> Resolution:
+        resolved.append(given)
+        return resolve(*given)
+
+    monkeypatch.setattr(plan, "KEPT_PLANS", 2)
+    monkeypatch.setattr(plan, "resolve", counting)
+    app = web.Application()
+    app.router.add_get("/x/{tail:.*}", answer)
+    routeguard.setup(app, *(rule(f"/x/{number}/*", timeout(number + 1)) for number in range(9)))
+    async with serving(app) as client:
+        for last in ("first", "second"):
+            for number in range(9):
+                async with send(client, "GET", f"/x/{number}/{last}"):
+                    pass
+            if last == "first":
+                resolved.clear()
+    assert resolved == []
 
 
 # --- memory ---------------------------------------------------------------------------------------
