@@ -62,34 +62,22 @@ setattr(StreamWriter.__new__(StreamWriter), SLOT, None)
 class State:
     """What is known of one request while it is being handled, shared by all its clones."""
 
-    # Defaults stand in the class: few of these are ever changed.
-    response: web.StreamResponse | None = None
-    """The response that was begun last, if one was."""
-    deadline: Deadline | None = None
-    """The deadline that runs, or that ran last."""
-    clock: Clock | None = None
-    """The clock in whose queue an entry stands for a deadline."""
-    key: int = 0
-    """The key of that entry."""
-    shielded: bool = False
-    """Whether the handler's work runs in a task that the application owns."""
-    detached: bool = False
-    """Whether shielded work goes on without the request's own task."""
-    work: "asyncio.Task[object] | None" = None
-    """The task of shielded work that goes on after the request's own task has stopped waiting.
-
-    A policy outside the shield that has to know when the work ends takes the task and sets this
-    to `None`, without awaiting anything before: where the handler is called twice, the next
-    task is that of the other call.
-    """
-    watchers: tuple[Watcher, ...] = ()
-    """What is told when the response begins."""
-    counted: "Counted | None" = None
-    """What rate limits have counted: what remains of the last, with that of those before."""
-    notes: dict[object, object] | None = None
-    """What policies keep for the time of the request, by the policy as it was bound."""
-    ended: bool = False
-    """Whether every policy has finished with the request."""
+    __slots__ = (
+        "clock",
+        "counted",
+        "deadline",
+        "detached",
+        "ended",
+        "handler",
+        "key",
+        "marks",
+        "notes",
+        "owner",
+        "response",
+        "shielded",
+        "watchers",
+        "work",
+    )
 
     def __init__(
         self,
@@ -109,6 +97,33 @@ class State:
         self.owner: object = owner
         """The plans by which the request is handled. Of several dispatchers around a request, the
         outermost handles it; the response hooks of the others see another owner and do nothing."""
+        self.response: web.StreamResponse | None = None
+        """The response that was begun last, if one was."""
+        self.deadline: Deadline | None = None
+        """The deadline that runs, or that ran last."""
+        self.clock: Clock | None = None
+        """The clock in whose queue an entry stands for a deadline."""
+        self.key: int = 0
+        """The key of that entry."""
+        self.shielded: bool = False
+        """Whether the handler's work runs in a task that the application owns."""
+        self.detached: bool = False
+        """Whether shielded work goes on without the request's own task."""
+        self.work: asyncio.Task[object] | None = None
+        """The task of shielded work that goes on after the request's own task has stopped waiting.
+
+        A policy outside the shield that has to know when the work ends takes the task and sets this
+        to `None`, without awaiting anything before: where the handler is called twice, the next
+        task is that of the other call.
+        """
+        self.watchers: tuple[Watcher, ...] = ()
+        """What is told when the response begins."""
+        self.counted: Counted | None = None
+        """What rate limits have counted: what remains of the last, with that of those before."""
+        self.notes: dict[object, object] | None = None
+        """What policies keep for the time of the request, by the policy as it was bound."""
+        self.ended: bool = False
+        """Whether every policy has finished with the request."""
 
     def watch(self, watcher: Watcher) -> None:
         """Has a watcher told when the response begins."""
