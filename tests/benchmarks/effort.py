@@ -7,12 +7,12 @@ from dataclasses import dataclass
 class Effort:
     """How much is measured: in about a quarter of an hour, or with ``QUICK`` in four minutes."""
 
-    processes: int = 5
-    rounds: int = 120
-    growth_processes: int = 5
+    processes: int = 9
+    rounds: int = 45
+    growth_processes: int = 9
     shown_processes: int = 2
     """For the lines of growth that the budget does not judge."""
-    growth_rounds: int = 100
+    growth_rounds: int = 35
     sizes: tuple[int, ...] = (1, 10, 100, 1_000, 10_000)
     crowd: int = 10_000
     flood: int = 100_000

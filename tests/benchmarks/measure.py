@@ -14,6 +14,8 @@ from .scenarios import SCENARIOS, Scenario
 TURNS = 6
 LONGEST_BATCH = 20_000
 """Microseconds."""
+SETTLING = 6
+"""Turns before each batch that are not timed."""
 WARM_UP = 3
 
 
@@ -82,7 +84,12 @@ def time_lanes(lanes: Mapping[str, Lane], *, rounds: int, seed: int) -> dict[str
     try:
         for _ in range(rounds):
             order = shuffle.sample(order, len(order))
-            measured.append({name: lanes[name].batch(turns[name]) for name in order})
+            measured.append(
+                {
+                    name: lanes[name].batch(turns[name], settling=min(SETTLING, turns[name]))
+                    for name in order
+                }
+            )
     finally:
         gc.unfreeze()
     costs = _at_one_pace(measured)
