@@ -7,9 +7,9 @@ from dataclasses import dataclass
 class Effort:
     """How much is measured: in about a quarter of an hour, or with ``QUICK`` in four minutes."""
 
-    processes: int = 9
+    processes: int = 5
     rounds: int = 45
-    growth_processes: int = 9
+    growth_processes: int = 5
     shown_processes: int = 2
     """For the lines of growth that the budget does not judge."""
     growth_rounds: int = 35

@@ -200,7 +200,7 @@ def main() -> int:
         "--jobs",
         type=int,
         default=2 * (os.cpu_count() or 1),
-        help="how many run side by side; beside as many again that mostly wait",
+        help="how many run side by side; beside one and a half times as many that mostly wait",
     )
     parser.add_argument(
         "--this",
@@ -213,7 +213,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as work, tempfile.TemporaryDirectory() as waiting:
 
         async def everything() -> tuple[Run, bool]:
-            pool, beside = Pool(options.jobs, Path(work)), Pool(options.jobs, Path(waiting))
+            pool = Pool(options.jobs, Path(work))
+            beside = Pool(options.jobs * 3 // 2, Path(waiting))
             run = Run(pool, beside, options.note)
             recording, only, this = options.record, options.only, options.this
             return run, await verify(run, recording=recording, only=only, this=this)

@@ -38,8 +38,8 @@ async def failed(request: web.Request) -> web.StreamResponse:
 
 
 def with_errors(app: web.Application) -> None:
-    setup(app, POLICY, timeout(0.05), errors(problem_details))
+    setup(app, POLICY, timeout(0.5), errors(problem_details))
 
 
 def without_errors(app: web.Application) -> None:
-    setup(app, POLICY, timeout(0.05))
+    setup(app, POLICY, timeout(0.5))
