@@ -101,6 +101,6 @@ def is_plain(path: str) -> bool:
     """Whether rules see a path as it is: nothing is encoded in it, no dot segment, no `//`.
 
     Args:
-        path: the path, decoded in full or but for slashes and percent signs.
+        path: the path, in which at most slashes and percent signs are still encoded.
     """
     return "%" not in path and "/." not in path and "//" not in path

@@ -1,4 +1,6 @@
-"""The exchanged class of the writer: the connection of a request that has been answered.
+"""The writer of a request: what is kept on it, and its exchanged class.
+
+The class is about the connection of a request that has been answered.
 
 Preparing a response changes the writer before any hook is asked, and the next bytes on the
 connection may be another answer's. So it is the writer that refuses shielded work which wants to
@@ -15,7 +17,26 @@ from multidict import CIMultiDict
 
 from routeguard.internals.request import UnguardedError, is_served
 
-__all__ = ["DetachedError", "GuardedWriter", "check_writer", "guard_writer", "is_own_connection"]
+__all__ = [
+    "SLOT",
+    "DetachedError",
+    "GuardedWriter",
+    "check_writer",
+    "guard_writer",
+    "is_own_connection",
+]
+
+SLOT = "routeguard_state"
+"""The attribute of a request's writer in which the state of the request is kept.
+
+A request has one writer, and so have all its clones. What is stored on a clone by its key is not
+on the request that aiohttp gives to response hooks.
+"""
+
+# CPython keeps the attributes of an object in line, beside it, for names that the first objects of
+# its class had. Any other name turns all of them into a dictionary, and the writer is slower to
+# read from then on, by a tenth of what a request takes. So one of the first has the name.
+setattr(StreamWriter.__new__(StreamWriter), SLOT, None)
 
 SEND_FILE = web.FileResponse._sendfile.__code__
 

@@ -40,7 +40,7 @@ class Splits:
         """What rules name of a path: all paths of the route with one spot have the same rules.
 
         Args:
-            path: the path, decoded but for slashes and percent signs.
+            path: the path, in which at most slashes and percent signs are still encoded.
 
         Returns:
             `""` for the usual paths, at which no rule looks by itself; `None` for those whose rules

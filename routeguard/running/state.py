@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from aiohttp import web
-from aiohttp.http import StreamWriter
 from multidict import CIMultiDict
 
 from routeguard.internals.response import stored_in
+from routeguard.internals.writer import SLOT
 from routeguard.running.deadlines import Clock, Deadline
 
 __all__ = [
@@ -46,19 +46,6 @@ requests remain and in how many seconds the next place becomes free; and what ot
 counted before."""
 
 
-SLOT = "routeguard_state"
-"""The attribute of a request's writer in which its state is kept.
-
-A request has one writer, and so have all its clones. What is stored on a clone by its key is not
-on the request that aiohttp gives to response hooks.
-"""
-
-# CPython keeps the attributes of an object in line where the first objects of its class had them,
-# too. Where one comes later, the attributes of each object become a dictionary as it is set, and
-# all that asks the writer for anything afterwards takes longer: by a tenth of what a request takes.
-setattr(StreamWriter.__new__(StreamWriter), SLOT, None)
-
-
 class State:
     """What is known of one request while it is being handled, shared by all its clones."""
 
@@ -87,7 +74,6 @@ class State:
         owner: object,
     ) -> None:
         """The state of a request from now on, and of all its clones."""
-        # Not by way of `__dict__`: the writer would be slower to read from then on.
         setattr(request.writer, SLOT, self)
         self.handler: Handler = handler
         """The handler that aiohttp gave the dispatcher: the application's other middlewares around
