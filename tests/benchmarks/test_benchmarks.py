@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections import Counter
 from dataclasses import replace
 from functools import partial
@@ -76,6 +77,28 @@ async def test_every_line_of_growth_answers_right(line: Line, size: int) -> None
         answer = await exchange(server, next(iter(line.requests(size))))
 
     assert growing.faults(line, size, answer) == []
+
+
+def test_requests_before_a_batch_are_asked_and_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = itertools.count()
+    request = SCENARIOS[0].request
+    lane = Lane(CONTENDERS[0].build, (request for _ in asked))
+    begun: list[int] = []
+    clock = time.process_time_ns
+
+    def now() -> int:
+        begun.append(next(asked))
+        return clock()
+
+    try:
+        before = next(asked)
+        monkeypatch.setattr(time, "process_time_ns", now)
+        lane.batch(1, settling=2)
+    finally:
+        lane.close()
+
+    first, last = begun
+    assert (first - before - 1, last - first - 1) == (2 * len(lane), len(lane))
 
 
 @pytest.mark.parametrize(

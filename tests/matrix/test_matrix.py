@@ -34,6 +34,11 @@ def test_the_shares_of_a_lane_are_all_of_its_files_and_each_of_them_once() -> No
     assert set(lanes.test_files("tests/faults")) < set(waiting)
 
 
+def test_what_is_said_of_files_is_said_of_files_that_are_there() -> None:
+    named = [*lanes.WAITING, *lanes.LONG, *lanes.TOOLS, *lanes.OWN_LOOPS]
+    assert [name for name in named if not (project.ROOT / name).exists()] == []
+
+
 def test_every_supported_python_and_every_minor_of_aiohttp_has_a_lane() -> None:
     found = lanes.lanes(PYTHONS)
     bases = {lane.environment.base for lane in found}
