@@ -19,7 +19,18 @@ from hypothesis import strategies as st
 from pytest_aiohttp import AiohttpServer
 
 import routeguard
-from routeguard import cors, errors, explain, https, problem_details, rule, shield, timeout, use
+from routeguard import (
+    cors,
+    errors,
+    explain,
+    headers,
+    https,
+    problem_details,
+    rule,
+    shield,
+    timeout,
+    use,
+)
 from routeguard.routes.resolution import Resolution, resolve
 from routeguard.serving import plan
 from tests.support.extent import some
@@ -111,6 +122,31 @@ async def test_answers_from_what_is_kept_are_those_of_explain(
                     met = response.headers.get("Access-Control-Expose-Headers")
                     lowered = None if met is None else met.lower()
                     assert (method, path, lowered) == (method, path, expected[method, path])
+
+
+async def test_rules_of_two_applications_split_one_route() -> None:
+    app, inner = web.Application(), web.Application()
+    inner.router.add_get("/{tail:.*}", answer)
+    routeguard.setup(
+        inner, rule("/a", headers({"X-Inner": "a"})), rule("/b/*", headers({"X-Inner": "b"}))
+    )
+    routeguard.setup(
+        app, rule("/in/c", headers({"X-Outer": "c"})), rule("/in/b/d/*", headers({"X-Outer": "d"}))
+    )
+    app.add_subapp("/in", inner)
+    expected = {
+        "/in/e": (None, None),  # the first decides what is usual
+        "/in/a": ("a", None),
+        "/in/b/e": ("b", None),
+        "/in/b/d/e": ("b", "d"),
+        "/in/c": (None, "c"),
+    }
+    async with serving(app) as client:
+        for _ in range(2):  # made, and found
+            for path, written in expected.items():
+                async with send(client, "GET", path) as response:
+                    found = response.headers.get("X-Inner"), response.headers.get("X-Outer")
+                    assert (path, found) == (path, written)
 
 
 async def test_each_of_many_prefixes_keeps_its_plan(monkeypatch: pytest.MonkeyPatch) -> None:
