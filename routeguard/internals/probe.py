@@ -129,6 +129,9 @@ async def _wrong_behaviour(request: web.Request) -> AsyncIterator[str]:
     if getattr(request, "_payload", None) is not request.content:
         yield "a request keeps its body elsewhere than in _payload"
         return
+    if getattr(request, "_payload_writer", None) is not request.writer:
+        yield "a request keeps its writer elsewhere than in _payload_writer"
+        return
     if type(request) is web.Request:
         change_request(request, scheme="https", host="probe.example", remote="192.0.2.1")
         shown = str(request.url), request.secure, request.host, request.remote

@@ -8,11 +8,10 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from routeguard.internals.response import stored_in
-from routeguard.internals.writer import SLOT
+from routeguard.internals.writer import keep, kept_of
 from routeguard.running.deadlines import Clock, Deadline
 
 __all__ = [
-    "MARKED",
     "Counted",
     "Mark",
     "RequestKey",
@@ -74,7 +73,7 @@ class State:
         owner: object,
     ) -> None:
         """The state of a request from now on, and of all its clones."""
-        setattr(request.writer, SLOT, self)
+        keep(request, self)
         self.handler: Handler = handler
         """The handler that aiohttp gave the dispatcher: the application's other middlewares around
         the route's own."""
@@ -171,9 +170,6 @@ else:  # aiohttp before 3.14 keys requests and responses by AppKey
 
 AS_RAISED: "ResponseKey[CIMultiDict[str]]" = ResponseKey("headers as raised", CIMultiDict[str])
 
-MARKED = ResponseKey("marked", web.Request)
-"""The request for which all that policies write is on a response."""
-
 
 def state_of(request: web.BaseRequest) -> State | None:
     """The state of a request.
@@ -181,7 +177,7 @@ def state_of(request: web.BaseRequest) -> State | None:
     It is `None` until something needs it: a request in the fast lane has only an entry in the
     queue of a clock.
     """
-    found = getattr(request.writer, SLOT, None)
+    found = kept_of(request)
     return found if isinstance(found, State) else None
 
 

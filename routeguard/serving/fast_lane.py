@@ -16,6 +16,7 @@ from multidict import istr
 
 from routeguard.http import VARY
 from routeguard.internals.bodies import refusal_of_lost
+from routeguard.internals.writer import keep
 from routeguard.network.authorities import TARGET_SETS_SCHEME
 from routeguard.policies.body.serving import BoundBody
 from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN, has_cors_headers
@@ -28,7 +29,7 @@ from routeguard.policy import Guarded, Handler
 from routeguard.running.application import Running
 from routeguard.running.deadlines import Clock, Deadline
 from routeguard.running.last_answer import last_answer
-from routeguard.running.state import MARKED, State, StateMark, call_handler, state_of
+from routeguard.running.state import State, StateMark, call_handler, state_of
 
 __all__ = ["FastLane", "find_lane"]
 
@@ -108,8 +109,7 @@ class FastLane:
         if (
             self._https is not None
             and (
-                self._scheme_header in asked
-                or (TARGET_SETS_SCHEME and not request.raw_path.startswith("/"))
+                self._scheme_header in asked or (TARGET_SETS_SCHEME and request.raw_path[:1] != "/")
             )
             and self._https.policy.rescheme(request) is not request
         ):
@@ -177,7 +177,7 @@ class FastLane:
                 if not self._cors.policy.write_known(request, headers):
                     state = self.state_of(request)
                     await self._cors.examine(request, response, state)
-            response.__setitem__(MARKED, request)
+            keep(request, response)  # the response hook is to write nothing more
         return response
 
     def mark(self, request: web.Request, response: web.StreamResponse) -> bool:

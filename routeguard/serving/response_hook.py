@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
-from routeguard.internals.response import stored_in
-from routeguard.running.state import MARKED, State, keep_as_raised, state_of
+from routeguard.internals.writer import keep, kept_of
+from routeguard.running.state import State, keep_as_raised
 from routeguard.serving.fast_lane import FastLane
 from routeguard.serving.plan import Plan, PlanBook
 
@@ -19,19 +19,24 @@ class ResponseHook:
 
     async def on_response_prepare(self, request: web.Request, response: web.StreamResponse) -> None:
         """The receiver for aiohttp's signal."""
-        if stored_in(response, MARKED) is request:
-            return  # all that policies write is on it already
+        state = kept_of(request)
+        if state is response:  # the fast lane has written all that policies write
+            keep(request, None)  # or response, request and writer were a cycle
+            return
         plans = self.plans
-        plan = plans.by_route.get(request.match_info.route)
-        if plan is not None:
-            if plan.lane is not None:
-                if plan.lane.mark(request, response):
+        if not isinstance(state, State):
+            plan = plans.by_route.get(request.match_info.route)
+            if plan is not None:
+                if plan.lane is not None:
+                    if plan.lane.mark(request, response):
+                        return
+                elif not plan.bound:
                     return
-            elif not plan.bound:
-                return
-        state = state_of(request) or self._make(request, plan, response)
-        if state is None or state.owner is not plans:
-            return  # nothing is to be written, or another dispatcher, outside this one, does it
+            state = self._make(request, plan, response)
+            if state is None:
+                return  # nothing is to be written
+        if state.owner is not plans:
+            return  # another dispatcher, outside this one, does it
         if not state.ended:
             if state.response is response:
                 return  # as when the hook is called again

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Any
 
 from multidict import CIMultiDict
@@ -20,7 +19,7 @@ PAIR_OR_COMMA = re.compile(rf"(?P<name>{TOKEN})=(?P<value>{TOKEN}|{QUOTED})|,")
 class StandIn(Asked):
     """The attributes of a request that policies read, as far as they are known without a server."""
 
-    __slots__ = ("_seen", "missed", "raw_path", "writer")
+    __slots__ = ("_payload_writer", "_seen", "missed", "raw_path")
 
     def __init__(
         self, method: str, url: URL, headers: Mapping[str, str], seen: Seen | None = None
@@ -30,8 +29,8 @@ class StandIn(Asked):
             fields["Host"] = seen.host
         super().__init__(method, url, fields)
         self.missed: str = ""
-        self.writer: SimpleNamespace = SimpleNamespace()
-        """Where the state of a request is kept; this one has none."""
+        self._payload_writer: None = None
+        """The state of a request is kept there; this one has none."""
         self.raw_path: str = str(url)
         self._seen = seen or Seen()
 

@@ -105,6 +105,17 @@ async def test_a_request_that_keeps_its_body_elsewhere(monkeypatch: pytest.Monke
     assert "a request keeps its body elsewhere than in _payload" in await faults_of(app)
 
 
+async def test_a_request_that_keeps_its_writer_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(web.Request):
+        @property
+        def writer(self) -> StreamWriter:
+            return StreamWriter(self.protocol, asyncio.get_running_loop())
+
+    app = web.Application()
+    monkeypatch.setattr(app, "_make_request", partial(app._make_request, _cls=Own))
+    assert "a request keeps its writer elsewhere than in _payload_writer" in await faults_of(app)
+
+
 async def test_a_server_that_handles_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probing, "PATIENCE", 0.05)
     monkeypatch.setattr(web_protocol.RequestHandler, "data_received", lambda self, data: None)
