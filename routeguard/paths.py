@@ -9,7 +9,6 @@ __all__ = [
     "IDEMPOTENT_METHODS",
     "NON_IDEMPOTENT_METHODS",
     "PathItem",
-    "is_plain",
     "match_path",
     "match_request",
     "relative_path",
@@ -95,12 +94,3 @@ def relative_path(path: str, prefix: str) -> str:
     if prefix and path.startswith(prefix):
         path = path[len(prefix) :] or "/"
     return resolved_path(path)
-
-
-def is_plain(path: str) -> bool:
-    """Whether rules see a path as it is: nothing is encoded in it, no dot segment, no `//`.
-
-    Args:
-        path: the path, in which at most slashes and percent signs are still encoded.
-    """
-    return "%" not in path and "/." not in path and "//" not in path

@@ -365,9 +365,10 @@ class RuleIndex:
         if not exact and not prefixes and not self._regexes:
             return None
         start = len(fixed)
-        heads = frozenset(path[start:].partition("/")[0] for path in prefixes)
+        stop = min(map(len, prefixes), default=start)
+        firsts = frozenset(path[start:stop] for path in prefixes)
         regexes = tuple((one, one.match(usual) is not None) for _, one in self._regexes)
-        return Inside(exact, prefixes, heads, start, regexes)
+        return Inside(exact, prefixes, firsts, start, stop, regexes)
 
 
 def _inside(paths: Sequence[str], fixed: str, *, beyond: bool = False) -> Iterator[str]:
@@ -385,16 +386,18 @@ class Inside:
     Attributes:
         exact: the paths that rules name.
         prefixes: the prefixes below which rules name all paths.
-        heads: what the prefixes have between `start` and the next slash; most paths have something
-            else there.
+        firsts: the characters that the prefixes have from `start` to `stop`, as many as the
+            shortest of them has; most paths have others there.
         start: the length of the beginning.
+        stop: the end of those characters.
         regexes: regular expressions, and whether each matches the usual path.
     """
 
     exact: frozenset[str]
     prefixes: frozenset[str]
-    heads: frozenset[str]
+    firsts: frozenset[str]
     start: int
+    stop: int
     regexes: tuple[tuple[re.Pattern[str], bool], ...]
 
     def spot(self, path: str) -> str | None:
@@ -403,16 +406,19 @@ class Inside:
         Returns:
             `""` where the same rules match as match the usual path. The path itself, or `below` and
             the deepest of the prefixes that it is below, where rules name that. `None` where only
-            the regular expressions tell.
+            the whole tells: where something is encoded in the path, where `resolved_path` makes
+            another path of it, and where the regular expressions tell them apart.
         """
+        if "%" in path or "/." in path or "//" in path:
+            return None
         for regex, usual in self.regexes:
             if (regex.match(path) is not None) is not usual:
                 return None
         if self.exact and path in self.exact:
             return path
         spot = ""
-        if self.prefixes and path[self.start :].partition("/")[0] in self.heads:
-            end = path.find("/", self.start)
+        if self.firsts and path[self.start : self.stop] in self.firsts:
+            end = path.find("/", self.stop)
             while end >= 0:
                 if path[:end] in self.prefixes:
                     spot = f"below {path[:end]}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from routeguard.paths import is_plain, relative_path
+from routeguard.paths import relative_path
 from routeguard.routes.extents import beginning_of, leads_anywhere
 from routeguard.routes.rules import Inside
 from routeguard.routes.scope import scopes_of
@@ -20,6 +20,9 @@ __all__ = ["Splits", "splits_of"]
 IMPOSSIBLE = "\0"
 """What no path of a request has."""
 
+NOTHING = Inside(frozenset(), frozenset(), frozenset(), 0, 0, ())
+"""What rules say where they name none of a route's paths."""
+
 
 @dataclass(frozen=True, slots=True)
 class Splits:
@@ -28,27 +31,15 @@ class Splits:
     Attributes:
         path: a path to which applies what applies to all others that rules do not look at.
         is_decided: whether the same applies to all paths, however they are spelt.
-        spot: what rules name of a path, as `Inside.spot` tells it; of a path that can be spelt in
-            one way only.
+        spot_of: what rules name of a path in which at most slashes and percent signs are still
+            encoded; all paths of the route with one spot have the same rules. `""` stands for the
+            usual paths, at which no rule looks by itself; `None` for those whose rules are to be
+            found by the whole path.
     """
 
     path: str
     is_decided: bool
-    spot: Callable[[str], str | None]
-
-    def spot_of(self, path: str) -> str | None:
-        """What rules name of a path: all paths of the route with one spot have the same rules.
-
-        Args:
-            path: the path, in which at most slashes and percent signs are still encoded.
-
-        Returns:
-            `""` for the usual paths, at which no rule looks by itself; `None` for those whose rules
-            are to be found by the whole path.
-        """
-        if self.is_decided:
-            return ""
-        return self.spot(path) if is_plain(path) else None
+    spot_of: Callable[[str], str | None]
 
 
 def splits_of(match_info: web.UrlMappingMatchInfo) -> Splits | None:
@@ -64,7 +55,7 @@ def splits_of(match_info: web.UrlMappingMatchInfo) -> Splits | None:
     if resource is None or beginning is None:
         return None
     if type(resource) is web.PlainResource:
-        return Splits(beginning, is_decided=True, spot=_usual)
+        return Splits(beginning, is_decided=True, spot_of=_usual)
     scopes = scopes_of(match_info)
     spots: list[Callable[[str], str | None]] = []
     for scope in scopes:
@@ -76,7 +67,7 @@ def splits_of(match_info: web.UrlMappingMatchInfo) -> Splits | None:
             spots.append(_spot_below(scope.mount.prefix, found))
     # Of a path that is spelt in another way, rules may see one outside the route's own.
     decided = not any(scope.rules.by_path for scope in scopes)
-    return Splits(beginning + IMPOSSIBLE, decided, _joined(spots))
+    return Splits(beginning + IMPOSSIBLE, decided, _usual if decided else _joined(spots))
 
 
 def _usual(path: str) -> str | None:
@@ -87,13 +78,17 @@ def _spot_below(prefix: str, inside: Inside) -> Callable[[str], str | None]:
     """What the rules of an application mounted under a prefix name of a path."""
     if not prefix:
         return inside.spot
-    return lambda path: inside.spot(relative_path(path, prefix))
+
+    def spot(path: str) -> str | None:
+        return inside.spot(path[len(prefix) :] or "/") if path.startswith(prefix) else None
+
+    return spot
 
 
 def _joined(spots: Sequence[Callable[[str], str | None]]) -> Callable[[str], str | None]:
     """What the rules of all applications around a route name of a path."""
     if len(spots) < 2:
-        return spots[0] if spots else _usual
+        return spots[0] if spots else NOTHING.spot
 
     def spot(path: str) -> str | None:
         return None if any(one(path) != "" for one in spots) else ""

@@ -71,10 +71,10 @@ class Dispatcher:
     @web.middleware
     def handle(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
         """The middleware."""
-        match_info = request.match_info
-        plan = self.plans.by_route.get(match_info.route)
+        route = request.match_info.route
+        plan = self.plans.by_route.get(route)
         if plan is None:
-            plan = self.plans.find_by_path(match_info, request.method, request.rel_url)
+            plan = self.plans.find_by_path(route, request)
         return plan.enter(request, handler)
 
     def is_first(self) -> bool:

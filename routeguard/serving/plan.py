@@ -12,14 +12,13 @@ from routeguard.policies.order import order_of
 from routeguard.policy import Handler, Link
 from routeguard.routes.resolution import Resolution, positions_of, resolve
 from routeguard.routes.scope import SCOPE
-from routeguard.routes.splits import Splits, splits_of
+from routeguard.routes.splits import splits_of
 from routeguard.running.application import Running
 from routeguard.running.last_answer import last_answer
 from routeguard.running.state import Run, State, StateMark, call_handler
 from routeguard.serving.bindings import Binding, Bindings, joined
 from routeguard.serving.fast_lane import FastLane, find_lane
 from routeguard.serving.handler_chain import HandlerChain
-from routeguard.serving.unrouted_preflights import UnroutedMatch
 
 __all__ = ["NOT_OURS", "NO_POLICY", "Plan", "PlanBook"]
 
@@ -65,7 +64,7 @@ class PlanBook:
         "_by_rules",
         "_by_spot",
         "_is_first",
-        "_split",
+        "_usual",
         "by_route",
         "running",
     )
@@ -85,7 +84,8 @@ class PlanBook:
         self._is_first = is_first
         self.by_route: dict[web.AbstractRoute, Plan] = {}
         """Plans that the route alone decides; for the dispatcher's first look."""
-        self._split: dict[web.AbstractRoute, _SplitRoute] = {}
+        self._usual: dict[Hashable, _Usual] = {}
+        """Of routes that rules split, and of those that take several methods."""
         scope = running.app.get(SCOPE)
         stated = 0 if scope is None else len(scope.rules.rules)
         self._by_spot: Bounded[Plan] = Bounded(KEPT_PLANS + stated)
@@ -103,29 +103,40 @@ class PlanBook:
             url: the request's URL, relative.
         """
         plan = self.by_route.get(match_info.route)
-        return self.find_by_path(match_info, method, url) if plan is None else plan
+        if plan is not None:
+            return plan
+        usual = self._usual.get(_usual_key(match_info.route, method))
+        if usual is None:
+            return self._find_anew(match_info, method, url)
+        spot = usual.spot_of(url.path_safe)
+        return usual.plan if spot == "" else self._find_at(spot, match_info, method, url)
 
-    def find_by_path(self, match_info: web.UrlMappingMatchInfo, method: str, url: URL) -> Plan:
-        """The same where the route alone does not decide it, or nobody has asked for it yet."""
-        split = self._split.get(match_info.route)
-        if split is not None and (plan := split.usual.get(method)) is not None:
-            # aiohttp has asked for this form of the path, too, to find the route.
-            spot = split.splits.spot_of(url.path_safe)
-            if spot == "":
-                return plan
-            if spot is None:
-                return self._by_rules_of(match_info, method, url)
-            return self._at_spot(spot, match_info, method, url)
-        if isinstance(match_info, UnroutedMatch):
-            known = match_info.unrouted.plan
-            if isinstance(known, Plan):
-                return known
-        return self._find_anew(match_info, method, url)
+    def find_by_path(self, route: web.AbstractRoute, request: web.Request) -> Plan:
+        """The plan of a request whose route alone does not decide it.
+
+        Args:
+            route: the matched route, or what stands for it where there is none.
+            request: the request.
+        """
+        usual = self._usual.get(route)
+        if usual is None:
+            return self.find(request.match_info, request.method, request.rel_url)
+        url = request.rel_url
+        # aiohttp has asked for this form of the path, too, to find the route.
+        spot = usual.spot_of(url.path_safe)
+        if spot == "":
+            return usual.plan
+        return self._find_at(spot, request.match_info, request.method, url)
+
+    def keep(self, route: web.AbstractRoute, plan: Plan) -> None:
+        """Has a route served by a plan, without a look at the path, as far as there is room."""
+        if len(self.by_route) < KEPT_ROUTES:
+            self.by_route[route] = plan
 
     def _find_anew(self, match_info: web.UrlMappingMatchInfo, method: str, url: URL) -> Plan:
         if next((app for app in match_info.apps if SCOPE in app), None) is not self._app:
-            if match_info.http_exception is None and len(self.by_route) < KEPT_ROUTES:
-                self.by_route[match_info.route] = NOT_OURS
+            if match_info.http_exception is None:
+                self.keep(match_info.route, NOT_OURS)
             return NOT_OURS
         if match_info.http_exception is not None:
             return self._by_rules_of(match_info, method, url)
@@ -133,7 +144,7 @@ class PlanBook:
         splits = splits_of(match_info)
         if splits is None:  # what it serves cannot be told from outside
             return self._by_rules_of(match_info, method, url)
-        full = len(self.by_route) + len(self._split) >= KEPT_ROUTES
+        full = len(self.by_route) + len(self._usual) >= KEPT_ROUTES
         if full or (method != route.method and method not in hdrs.METH_ALL):
             return self._by_rules_of(match_info, method, url)
         plan = self._draw_up(match_info, method, positions_of(match_info, method, splits.path))
@@ -141,13 +152,15 @@ class PlanBook:
         if splits.is_decided and method == route.method != hdrs.METH_ANY:
             self.by_route[route] = plan
             return plan
-        self._split.setdefault(route, _SplitRoute(splits, {})).usual[method] = plan
+        self._usual[_usual_key(route, method)] = _Usual(splits.spot_of, plan)
         return self.find(match_info, method, url)
 
-    def _at_spot(
-        self, spot: str, match_info: web.UrlMappingMatchInfo, method: str, url: URL
+    def _find_at(
+        self, spot: str | None, match_info: web.UrlMappingMatchInfo, method: str, url: URL
     ) -> Plan:
         """The plan for the paths of a split route that rules name in the same way."""
+        if spot is None:
+            return self._by_rules_of(match_info, method, url)
         key = (match_info.route, method, spot)
         plan = self._by_spot.get(key)
         if plan is None:
@@ -209,16 +222,21 @@ class PlanBook:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _SplitRoute:
-    """A route to whose paths not all the same applies, or one that takes several methods.
+class _Usual:
+    """What applies to most paths of a route to whose paths not all the same applies.
 
     Attributes:
-        splits: which of its paths rules look at by themselves.
-        usual: by method, what applies to the others.
+        spot_of: what rules name of a path, as of `Splits`.
+        plan: what applies where that is nothing.
     """
 
-    splits: Splits
-    usual: dict[str, Plan]
+    spot_of: Callable[[str], str | None]
+    plan: Plan
+
+
+def _usual_key(route: web.AbstractRoute, method: str) -> Hashable:
+    """By what the plan for most paths of a route is kept; by the route, for its own method."""
+    return route if method == route.method != hdrs.METH_ANY else (route, method)
 
 
 def _route_of(match_info: web.UrlMappingMatchInfo) -> Hashable:

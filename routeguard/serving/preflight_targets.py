@@ -47,7 +47,7 @@ class Targets:
         self._plans = plans
         self._is_watched = is_watched
         self._unrouted = unrouted
-        unrouted.known = Bounded(KEPT_TARGETS)
+        unrouted.begin(KEPT_TARGETS)
         self._kept: Bounded[Reached] = Bounded(KEPT_TARGETS)
         self._by_host: bool | None = None
 
@@ -78,7 +78,8 @@ class Targets:
                     plan = self._plans.find(request.match_info, request.method, request.rel_url)
                     allowed = refusal.allowed_methods
                     is_watched = root is not self._plans.running.app or self._is_watched()
-                    self._unrouted.remember(key, allowed, plan, is_watched=is_watched)
+                    route = self._unrouted.remember(key, allowed, plan, is_watched=is_watched)
+                    self._plans.keep(route, plan)
 
             target = Reached(method, is_routed(match_info, method), keep, bound, remember)
             if keep:

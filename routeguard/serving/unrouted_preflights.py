@@ -4,7 +4,7 @@ aiohttp's way to a 405 costs several times what the answer to a preflight does. 
 for a path; what is found then serves the next preflights of that path.
 """
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +25,10 @@ class Unrouted:
 
     Attributes:
         allowed: the methods that it routes.
-        plan: the plan for its preflights.
-        route: the route that their matches name.
+        route: the route that matches of its preflights name.
     """
 
     allowed: frozenset[str]
-    plan: object
     route: web.AbstractRoute
 
 
@@ -51,14 +49,20 @@ class UnroutedPreflights(RoutelessResource):
 
     def __init__(self) -> None:
         super().__init__()
-        self.known: Bounded[Unrouted] = Bounded(0)
-        """By path and asked method."""
-        self._watched = _WatchedRoute()
-        self._unwatched = _UnwatchedRoute(hdrs.METH_ANY, _refuse)
+        self.begin(0)
+
+    def begin(self, limit: int) -> None:
+        """Makes ready for one run of the application: nothing is known yet.
+
+        Args:
+            limit: how many paths with an asked method are remembered at most.
+        """
+        self._known: Bounded[Unrouted] = Bounded(limit)
+        self._routes: Bounded[web.AbstractRoute] = Bounded(limit)
 
     def remember(
-        self, key: tuple[str, str], allowed: Iterable[str], plan: object, *, is_watched: bool
-    ) -> None:
+        self, key: tuple[str, str], allowed: Iterable[str], plan: Hashable, *, is_watched: bool
+    ) -> web.AbstractRoute:
         """Makes this resource match further preflights of a path.
 
         Args:
@@ -66,9 +70,16 @@ class UnroutedPreflights(RoutelessResource):
             allowed: the methods that the path routes.
             plan: the plan for its preflights.
             is_watched: whether other middlewares or hooks see the match.
+
+        Returns:
+            The route that the matches name, which is one for each plan.
         """
-        route = self._watched if is_watched else self._unwatched
-        self.known.put(key, Unrouted(frozenset(allowed), plan, route))
+        route = self._routes.get(plan)
+        if route is None:
+            route = _WatchedRoute() if is_watched else _UnwatchedRoute(hdrs.METH_ANY, _refuse)
+            self._routes.put(plan, route)
+        self._known.put(key, Unrouted(frozenset(allowed), route))
+        return route
 
     async def resolve(
         self, request: web.Request
@@ -76,7 +87,7 @@ class UnroutedPreflights(RoutelessResource):
         if request.method == hdrs.METH_OPTIONS:
             method = request.headers.get(REQUEST_METHOD)
             if method is not None and hdrs.ORIGIN in request.headers:
-                unrouted = self.known.get((request.rel_url.raw_path, method))
+                unrouted = self._known.get((request.rel_url.raw_path, method))
                 if unrouted is not None:
                     match = UnroutedMatch({}, unrouted.route)
                     match.unrouted = unrouted

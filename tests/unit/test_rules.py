@@ -12,6 +12,7 @@ from yarl import URL
 
 import routeguard
 from routeguard import ConfigError, cors, explain, rule, shield, timeout, use
+from routeguard.paths import resolved_path
 from routeguard.routes.rules import RuleIndex
 from tests.support.trail import stamp
 
@@ -322,3 +323,31 @@ def test_a_path_and_what_is_below_it_are_two_spots() -> None:
     asked = ("/a/x", "/a/x/b", "/a/b", "/a/b/x", "/a/b/y/c", "/a/b/c/x", "/a/b/c")
     spots = [inside.spot(path) for path in asked]
     assert spots == ["", "", "/a/b", "below /a/b", "below /a/b", "below /a/b/c", "below /a/b"]
+
+
+def test_prefixes_of_several_lengths_are_told_from_what_begins_like_them() -> None:
+    rules = [rule(pattern, shield) for pattern in ("/a/x/*", "/a/xyz/*", "/a/bcd/*", "/a/é/k/*")]
+    inside = RuleIndex(rules).inside("/a/", "/a/\0")
+    assert inside is not None
+    beyond = ("/a/x/1", "/a/xyz/1", "/a/bcd/", "/a/é/k/1")
+    assert [inside.spot(path) for path in beyond] == [
+        "below /a/x",
+        "below /a/xyz",
+        "below /a/bcd",
+        "below /a/é/k",
+    ]
+    beside = ("/a/", "/a/x", "/a/xy/1", "/a/b/1", "/a/bcde/1", "/a/y/x/1", "/a/é/1", "/a/xyz")
+    assert [inside.spot(path) for path in beside] == [""] * len(beside)
+
+
+@given(
+    st.lists(st.sampled_from(["x", "xyz", "bcd", ".", "..", "", "%2e", "k"]), max_size=6).map(
+        lambda parts: "/a/" + "/".join(parts)
+    )
+)
+def test_of_a_path_with_another_spelling_only_the_whole_tells(path: str) -> None:
+    rules = [rule(pattern, shield) for pattern in ("/a/x/*", "/a/xyz/k", "/b/*")]
+    inside = RuleIndex(rules).inside("/a/", "/a/\0")
+    assert inside is not None
+    is_seen_as_it_is = "%" not in path and resolved_path(path) == path
+    assert (inside.spot(path) is not None) == is_seen_as_it_is

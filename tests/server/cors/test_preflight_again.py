@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
-from routeguard import cors, explain, https, rule, setup
+from routeguard import cors, explain, headers, https, rule, setup
 from tests.support.extent import part
 
 Client = TestClient[web.Request, web.Application]
@@ -113,11 +113,27 @@ async def test_the_same_is_answered_again(
     again = await aiohttp_client(make_app(tmp_path))
     questions = part(product(METHODS, ASKED), 3)
     for _ in range(2):  # every question after every other one
-        for method, headers in questions:
-            await ask(again, path, headers, method)
-    for method, headers in questions:
-        first = await ask(fresh, path, headers, method)
-        assert await ask(again, path, headers, method) == first, (method, headers)
+        for method, fields in questions:
+            await ask(again, path, fields, method)
+    for method, fields in questions:
+        first = await ask(fresh, path, fields, method)
+        assert await ask(again, path, fields, method) == first, (method, fields)
+
+
+async def test_each_path_is_answered_by_its_own_rules_again(aiohttp_client: MakeClient) -> None:
+    app = web.Application()
+    for path in ("/a", "/b", "/c", "/d"):
+        app.router.add_get(path, hello)
+    setup(
+        app,
+        rule("/b", headers({"X-Rule": "b"})),
+        rule("/c", headers({"X-Rule": "c"})),
+        cors([ORIGIN]),
+    )
+    client = await aiohttp_client(app)
+    for _ in range(3):
+        told = [dict((await ask(client, path, {}, "GET"))[1]) for path in ("/a", "/b", "/c", "/d")]
+        assert [fields.get("X-Rule") for fields in told] == [None, "b", "c", None]
 
 
 async def test_only_preflights_are_spared_the_405(

@@ -183,25 +183,33 @@ async def test_a_plain_route_with_an_encoded_slash_below_a_prefix_rule(
     await expect(aiohttp_client, app, {"/admin%2Fpanel": True})
 
 
+@pytest.mark.parametrize("mounted", [False, True], ids=["root", "mounted"])
+@pytest.mark.parametrize("split", [False, True], ids=["whole", "split"])
 async def test_one_spelling_does_not_decide_for_another_on_one_route(
-    aiohttp_client: AiohttpClient,
+    aiohttp_client: AiohttpClient, mounted: bool, split: bool
 ) -> None:
     app = web.Application()
     app.router.add_get("/x/{tail:.*}", show)
-    routeguard.setup(app, rule("/x/a", use(deny)), rule("/y/*", use(deny)))
-    await expect(
-        aiohttp_client,
-        app,
-        {
-            "/x/b": False,
-            "/x/a": True,
-            "/x/%61": True,
-            "/x/../y/z": True,
-            "/x/%2e%2e/y/z": True,
-            "/x/a%2F": False,
-            "/x/a/": False,
-        },
-    )
+    inside = [rule("/x/a", use(deny))] if split else []
+    routeguard.setup(app, *inside, rule("/y/*", use(deny)))
+    prefix, served = "", app
+    if mounted:
+        prefix, served = "/mount", web.Application()
+        served.add_subapp(prefix, app)
+    is_denied = {
+        "/x/b": False,
+        "/x/a": split,
+        "/x/%61": split,
+        "/x/../y/z": True,
+        "/x/%2e%2e/y/z": True,
+        "/x/a%2F": False,
+        "/x/a/": False,
+    }
+    assert {path: denied(served, prefix + path) for path in is_denied} == is_denied
+    client = await aiohttp_client(served)
+    for path in (*is_denied, *reversed(is_denied)):
+        status, _ = await asked(client, prefix + path)
+        assert (status == 403) is is_denied[path], path
 
 
 async def test_explain_takes_a_path_that_begins_with_two_slashes(
