@@ -4,13 +4,23 @@ from http.cookies import SimpleCookie
 from typing import TypeVar
 
 from aiohttp import web
+from multidict import CIMultiDict
 
-__all__ = ["cookies_of", "stored_in"]
+__all__ = ["cookies_of", "headers_to_give", "stored_in"]
 
 T = TypeVar("T")
 
 NOT_KNOWN: SimpleCookie = SimpleCookie()
 """What stands for a response of another make, which is asked for its jar."""
+
+PROBE: CIMultiDict[str] = CIMultiDict()
+COPIES: bool = web.Response(headers=PROBE).headers is not PROBE
+"""Whether a response copies the headers that it is given; before 3.14 it writes into them."""
+
+
+def headers_to_give(headers: "CIMultiDict[str]") -> "CIMultiDict[str]":
+    """Headers that a response can be given though other responses get them, too."""
+    return headers if COPIES else headers.copy()
 
 
 def cookies_of(response: web.StreamResponse) -> "SimpleCookie | None":

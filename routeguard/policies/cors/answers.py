@@ -1,11 +1,13 @@
 """The answers to preflights: the target's policy decides, and what it granted is kept."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from aiohttp import web
 from multidict import CIMultiDict
 
 from routeguard.bounded import LONGEST_KEY, Bounded
+from routeguard.internals.response import headers_to_give
 from routeguard.policies.cors.fields import ORIGIN
 from routeguard.policies.cors.preflight import (
     REQUEST_HEADERS,
@@ -20,9 +22,15 @@ from routeguard.running.application import Running
 if TYPE_CHECKING:
     from routeguard.policies.cors.serving import BoundCors
 
-__all__ = ["Preflights"]
+__all__ = ["Preflights", "grant_answer", "question_of"]
 
 KEPT_GRANTS = 2048
+
+Question: TypeAlias = tuple[str | None, ...]
+"""All that a grant depends on, where no predicate is asked."""
+
+Grant: TypeAlias = "tuple[CIMultiDict[str], Place]"
+"""The headers of a grant, and where the policy is stated that grants it."""
 
 
 class Preflights:
@@ -30,15 +38,20 @@ class Preflights:
 
     def __init__(self, running: Running) -> None:
         self._running = running
-        self._grants: Bounded[tuple[CIMultiDict[str], Place]] = Bounded(KEPT_GRANTS)
+        self._grants: Bounded[Grant] = Bounded(KEPT_GRANTS)
+        self.granted: Callable[[Question], Grant | None] = self._grants.get
+        """What was granted to a question before; `None` for all others."""
 
-    def answer_again(self, request: web.Request) -> web.Response | None:
-        """The answer to a preflight like one that was granted before; `None` for all others."""
-        kept = self._grants.get(_question(request))
-        return None if kept is None else _granted(request, *kept)
+    async def answer(
+        self, request: web.Request, question: Question, kind: type["BoundCors"]
+    ) -> web.Response | None:
+        """The answer; `None` where the preflight is the application's own business.
 
-    async def answer(self, request: web.Request, kind: type["BoundCors"]) -> web.Response | None:
-        """The answer; `None` where the preflight is the application's own business."""
+        Args:
+            request: the preflight.
+            question: what it asks, for which no grant is kept.
+            kind: what the policies are bound to that decide.
+        """
         reached = await self._running.reach(request, request.headers[REQUEST_METHOD])
         bound = next((one for one in reached.bound if isinstance(one, kind)), None)
         if bound is None:
@@ -51,16 +64,15 @@ class Preflights:
             answer = refuse(policy, request, reached.method, place.text, refusal)
             place.tell(request, "cors", "refused", status=answer.status)
             return answer
-        question = _question(request)
         # Header lines may be many and empty.
         length = len(question) + sum(len(part) for part in question if part is not None)
         if reached.is_kept and policy.asks_nobody and length <= LONGEST_KEY:
             self._grants.put(question, (granted, place))
-        return _granted(request, granted, place)
+        return grant_answer(request, granted, place)
 
 
-def _question(request: web.Request) -> tuple[str | None, ...]:
-    """All that a grant depends on, where no predicate is asked."""
+def question_of(request: web.Request) -> Question:
+    """What a preflight asks."""
     headers = request.headers
     return (
         request.rel_url.raw_path,
@@ -72,8 +84,14 @@ def _question(request: web.Request) -> tuple[str | None, ...]:
     )
 
 
-def _granted(request: web.Request, granted: "CIMultiDict[str]", place: Place) -> web.Response:
+def grant_answer(request: web.Request, granted: "CIMultiDict[str]", place: Place) -> web.Response:
+    """The answer that grants what a preflight asks for.
+
+    Args:
+        request: the preflight.
+        granted: the headers.
+        place: where the policy is stated that grants it.
+    """
     if place.running.observers:
         place.tell(request, "cors", "granted", status=204)
-    # Some versions of aiohttp go on to write into what they are given.
-    return web.Response(status=204, headers=granted.copy())
+    return web.Response(status=204, headers=headers_to_give(granted))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from routeguard.http import VARY
-from routeguard.policies.cors.answers import Preflights
+from routeguard.policies.cors.answers import Preflights, grant_answer, question_of
 from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN, has_cors_headers
 from routeguard.policies.cors.preflight import is_preflight, log_refused_origin
 from routeguard.policy import Bound, Place
@@ -87,16 +87,18 @@ class AnswersPreflights(Bound, Service):
 
     def link(self, inner: Run) -> Run:
         """The chain's link: preflights are answered, and come no further."""
-        preflights = self._preflights
+        answer_anew, granted = self._preflights.answer, self._preflights.granted
 
         def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
             return asked(request, state) if is_preflight(request) else inner(request, state)
 
         async def asked(request: web.Request, state: State) -> web.StreamResponse:
             state.note(IS_PREFLIGHT, True)
-            answer = preflights.answer_again(request)
-            if answer is None:
-                answer = await preflights.answer(request, BoundCors)
+            question = question_of(request)
+            grant = granted(question)
+            if grant is not None:
+                return grant_answer(request, *grant)
+            answer = await answer_anew(request, question, BoundCors)
             return await inner(request, state) if answer is None else answer
 
         return run
