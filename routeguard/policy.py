@@ -300,9 +300,9 @@ class Bound:
     owns_work: ClassVar[bool] = False
     """Whether what is inside goes on without the client, in a task of its own."""
 
-    def covers(self, method: str) -> bool:
-        """Whether there is anything to do for requests with a method."""
-        return True
+    def for_method(self, method: str) -> "Bound | None":
+        """What serves requests with a method; `None` where there is nothing to do for them."""
+        return self
 
     def link(self, inner: Run) -> Run:
         """The chain with this policy around what is inside."""

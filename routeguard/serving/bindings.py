@@ -90,7 +90,9 @@ class Bindings:
         return self._of(kind.on_every_route(self._running, method), method)
 
     def _of(self, target: object, method: str) -> Binding | None:
-        if target is None or (isinstance(target, Bound) and not target.covers(method)):
+        if isinstance(target, Bound):
+            target = target.for_method(method)
+        if target is None:
             return None
         binding = self._found.get(id(target))
         if binding is None:

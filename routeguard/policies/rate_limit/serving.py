@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -35,7 +36,16 @@ logger: logging.Logger = logging.getLogger("routeguard.rate_limit")
 class BoundRateLimit(Bound):
     """One `rate_limit` in one run of the application."""
 
-    __slots__ = ("_fields", "_loop", "_place", "_policy", "_question", "_store", "_windows")
+    __slots__ = (
+        "_beside_preflights",
+        "_fields",
+        "_loop",
+        "_place",
+        "_policy",
+        "_question",
+        "_store",
+        "_windows",
+    )
 
     def __init__(self, policy: "rate_limit", place: Place) -> None:
         self._policy = policy
@@ -46,6 +56,11 @@ class BoundRateLimit(Bound):
         stores = place.running.service(Stores)
         self._question = Question(stores.know(policy.name, place), policy.rates)
         self._store = None if policy.store is None else stores.at(policy.store)
+        self._beside_preflights = _BesidePreflights(self)
+
+    def for_method(self, method: str) -> Bound:
+        """The limit; for `OPTIONS` one that lets preflights pass."""
+        return self._beside_preflights if method == hdrs.METH_OPTIONS else self
 
     def link(self, inner: Run) -> Run:
         """The chain's link: requests that are within the rates go on inwards."""
@@ -93,8 +108,6 @@ class BoundRateLimit(Bound):
         is_local, fields, refuse = self._policy.store is None, self._fields, self._refuse
 
         def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
-            if request.method == "OPTIONS" and _is_preflight(request):
-                return inner(request, state)
             found = key_of(request)
             if is_local and type(found) is str and len(found) <= LONGEST:
                 wait, counts = hit(found, now())
@@ -174,6 +187,35 @@ class BoundRateLimit(Bound):
     def marks(self) -> StateMark | None:
         """Writes on every answer what remains."""
         return None if self._policy.report_only else self._fields.mark()
+
+
+class _BesidePreflights(Bound):
+    """A limit for requests among which preflights are: those pass, and are not counted."""
+
+    __slots__ = ("_limit",)
+
+    def __init__(self, limit: BoundRateLimit) -> None:
+        self._limit = limit
+
+    def link(self, inner: Run) -> Run:
+        return _unless_preflight(self._limit.link, inner)
+
+    def split(self) -> tuple[Link, Link]:
+        outer, within = self._limit.split()
+        return partial(_unless_preflight, outer), within
+
+    def marks(self) -> StateMark | None:
+        return self._limit.marks()
+
+
+def _unless_preflight(link: Link, inner: Run) -> Run:
+    """A link for all requests but preflights."""
+    linked = link(inner)
+
+    def run(request: web.Request, state: State) -> Awaitable[web.StreamResponse]:
+        return (inner if _is_preflight(request) else linked)(request, state)
+
+    return run
 
 
 class _PutOff:

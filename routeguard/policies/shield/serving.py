@@ -35,9 +35,9 @@ class BoundShield(Bound):
         self._place = place
         self._websockets = websockets
 
-    def covers(self, method: str) -> bool:
-        """Whether requests with a method are shielded."""
-        return self._methods is None or method in self._methods
+    def for_method(self, method: str) -> Bound | None:
+        """The shield, for the methods that it is stated for."""
+        return self if self._methods is None or method in self._methods else None
 
     def link(self, inner: Run) -> Run:
         """The chain's link: what is inside, in a task that the application owns."""
