@@ -21,7 +21,11 @@ from routeguard.routes.walk import resources_in
 __all__ = ["all_routes", "misused_handlers", "opaque_middlewares", "unmatched_rules"]
 
 
-Segments = list[re.Pattern[str]]
+Segment = str | re.Pattern[str]
+Segments = list[Segment]
+
+PLACEHOLDER = re.compile(r"(\{[^{}]*\})")
+"""A placeholder in the canonical path of a dynamic route."""
 
 
 def all_routes(app: web.Application) -> Iterator[web.AbstractRoute]:
@@ -152,22 +156,24 @@ def _segments(resource: web.AbstractResource, canonical: str) -> Segments | None
     """What matches each segment of a dynamic route's paths; `None` where that cannot be told."""
     if type(resource) is not web.DynamicResource:
         return None
-    parts = re.split(r"(\{[^{}]*\})", resource.canonical)
+    parts = PLACEHOLDER.split(resource.canonical)
     plain = "".join(
         f"(?P<{part[1:-1]}>[^{{}}/]+)" if part.startswith("{") else re.escape(part)
         for part in parts
     )
     if resource.get_info()["pattern"].pattern != plain:
         return None  # a placeholder with a regex of its own may take anything
-    return [
-        re.compile(
-            "".join(
-                "[^/]+" if part.startswith("{") else re.escape(part)
-                for part in re.split(r"(\{[^{}]*\})", segment)
-            )
-        )
-        for segment in canonical.split("/")[1:]
-    ]
+    return [_segment(text) for text in canonical.split("/")[1:]]
+
+
+def _segment(text: str) -> Segment:
+    """What matches one segment: its text; or a pattern, where a placeholder is in it."""
+    parts = PLACEHOLDER.split(text)
+    if len(parts) == 1:
+        return text
+    return re.compile(
+        "".join("[^/]+" if part.startswith("{") else re.escape(part) for part in parts)
+    )
 
 
 def _lies_above(prefix: str, segments: Segments | None) -> bool:
@@ -176,7 +182,8 @@ def _lies_above(prefix: str, segments: Segments | None) -> bool:
         return True
     parts = prefix.split("/")[1:]
     return len(parts) < len(segments) and all(
-        segment.fullmatch(part) for segment, part in zip(segments, parts, strict=False)
+        segment == part if isinstance(segment, str) else segment.fullmatch(part)
+        for segment, part in zip(segments, parts, strict=False)
     )
 
 
