@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured: in about a quarter of an hour, or with ``QUICK`` in four minutes."""
+    """How much is measured: in about 25 minutes, or with ``QUICK`` in five."""
 
-    processes: int = 5
-    rounds: int = 45
-    growth_processes: int = 5
+    processes: int = 9
+    rounds: int = 40
+    growth_processes: int = 7
     shown_processes: int = 2
     """For the lines of growth that the budget does not judge."""
-    growth_rounds: int = 35
+    growth_rounds: int = 25
     sizes: tuple[int, ...] = (1, 10, 100, 1_000, 10_000)
     crowd: int = 10_000
     flood: int = 100_000

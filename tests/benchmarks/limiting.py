@@ -57,6 +57,19 @@ def five_by_hand() -> web.Application:
     return guarded_by(by_hand(), *guarded.five())
 
 
+def fields_by_hand() -> web.Application:
+    """Nothing is limited; the handler writes the two header fields that clients are told by."""
+    counts = itertools.cycle(range(100, 1000))  # answers are of one size
+
+    async def report(request: web.Request) -> web.StreamResponse:
+        response = await views.report(request)
+        response.headers["RateLimit-Policy"] = '"1000/second";q=1000;w=1'
+        response.headers["RateLimit"] = f'"1000/second";r={next(counts)};t=1'
+        return response
+
+    return guarded_by(_views(report), csrf())
+
+
 def limits_library() -> web.Application:
     """`limits` with its moving window in memory, in a middleware; it writes no header fields."""
     from limits import parse
@@ -104,6 +117,7 @@ LIMITING = Group(
             "routeguard, csrf and rate_limit",
             lambda: _with(csrf(), rate_limit(RATE, key=_key())),
         ),
+        "csrf, fields": _entry("routeguard, csrf; two header fields by hand", fields_by_hand),
         "five": _entry("routeguard, five policies, in the fast lane", guarded.by_fallback),
         "five, rate_limit": _entry(
             "routeguard, five policies and rate_limit",

@@ -11,7 +11,7 @@ from .figures import Sample
 from .lane import IN_FLIGHT, Lane
 from .scenarios import SCENARIOS, Scenario
 
-TURNS = 6
+TURNS = 16
 LONGEST_BATCH = 20_000
 """Microseconds."""
 SETTLING = 6
