@@ -24,6 +24,7 @@ __all__ = [
     "guard_writer",
     "is_own_connection",
     "keep",
+    "kept_for",
     "kept_of",
 ]
 
@@ -54,6 +55,18 @@ def keep(request: web.BaseRequest, kept: object) -> None:
 def kept_of(request: web.BaseRequest) -> object:
     """What is kept on the writer of a request; `None` where nothing is."""
     return getattr(request._payload_writer, SLOT, None)
+
+
+def kept_for(request: web.BaseRequest, response: web.StreamResponse) -> object:
+    """As `kept_of`; a response that was kept is kept no longer.
+
+    Response, request and writer were a cycle, as soon as the response is being sent.
+    """
+    writer = request._payload_writer
+    kept: object = getattr(writer, SLOT, None)
+    if kept is response:
+        writer.routeguard_state = None  # type: ignore[attr-defined]
+    return kept
 
 
 SEND_FILE = web.FileResponse._sendfile.__code__

@@ -1,5 +1,6 @@
 """The one middleware that applies every policy to a request: it finds the plan and runs it."""
 
+import asyncio
 from collections.abc import Awaitable
 
 from aiohttp import web
@@ -42,6 +43,7 @@ class Dispatcher:
         """Begins a run: binds all that is stated, and starts what lives with the application."""
         self.running.begin()
         self.begin()
+        self.hook.begin(asyncio.get_running_loop())
         if self.running.part_of is not None:
             return  # an application around this one handles its requests
         beside: list[Statement] = []

@@ -1,9 +1,12 @@
 """The response hook: whatever leaves passes here last, also what no middleware has seen."""
 
+import asyncio
+from collections.abc import Awaitable, Iterator
+
 from aiohttp import web
 
-from routeguard.internals.writer import keep, kept_of
-from routeguard.running.state import State, keep_as_raised
+from routeguard.internals.writer import kept_for
+from routeguard.running.state import State, StateMark, keep_as_raised
 from routeguard.serving.fast_lane import FastLane
 from routeguard.serving.plan import Plan, PlanBook
 
@@ -13,40 +16,71 @@ __all__ = ["ResponseHook"]
 class ResponseHook:
     """Notes that a response begins, and has the policies write on it."""
 
-    __slots__ = ("plans",)
+    __slots__ = ("_done", "plans")
 
     plans: PlanBook
 
-    async def on_response_prepare(self, request: web.Request, response: web.StreamResponse) -> None:
-        """The receiver for aiohttp's signal."""
-        state = kept_of(request)
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Makes ready for a run of the application.
+
+        Args:
+            loop: the event loop that it runs in.
+        """
+        self._done = loop.create_future()
+        self._done.set_result(None)
+
+    def on_response_prepare(
+        self, request: web.Request, response: web.StreamResponse
+    ) -> Awaitable[None]:
+        """The receiver for aiohttp's signal.
+
+        For most responses there is nothing to await. A coroutine of its own for each would cost
+        more than what is done here.
+        """
+        state = kept_for(request, response)
         if state is response:  # the fast lane has written all that policies write
-            keep(request, None)  # or response, request and writer were a cycle
-            return
+            return self._done
         plans = self.plans
         if not isinstance(state, State):
             plan = plans.by_route.get(request.match_info.route)
             if plan is not None:
                 if plan.lane is not None:
                     if plan.lane.mark(request, response):
-                        return
+                        return self._done
                 elif not plan.bound:
-                    return
+                    return self._done
             state = self._make(request, plan, response)
             if state is None:
-                return  # nothing is to be written
+                return self._done  # nothing is to be written
         if state.owner is not plans:
-            return  # another dispatcher, outside this one, does it
+            return self._done  # another dispatcher, outside this one, does it
         if not state.ended:
             if state.response is response:
-                return  # as when the hook is called again
+                return self._done  # as when the hook is called again
             state.started(response)
         if isinstance(response, Exception):
             keep_as_raised(response)
-        for mark in state.marks:
+        marks = iter(state.marks)
+        for mark in marks:
             pending = mark(request, response, state)
             if pending is not None:
-                await pending
+                return self._write_on(request, response, state, pending, marks)
+        return self._done
+
+    async def _write_on(
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        state: State,
+        pending: Awaitable[None],
+        marks: Iterator[StateMark],
+    ) -> None:
+        """Awaits what a policy writes, and has those after it write."""
+        await pending
+        for mark in marks:
+            following = mark(request, response, state)
+            if following is not None:
+                await following
 
     def _make(
         self, request: web.Request, plan: Plan | None, response: web.StreamResponse
