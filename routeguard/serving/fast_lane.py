@@ -54,9 +54,11 @@ class FastLane:
         "_marks",
         "_origins",
         "_owner",
+        "_proxy",
         "_scheme_header",
         "_shield",
         "_timeout",
+        "_wrapped",
         "is_alone",
     )
 
@@ -90,6 +92,10 @@ class FastLane:
         self._origins: Container[str] = (
             frozenset() if sharing is None else sharing.policy.plain_origins
         )
+        self._proxy: object = None
+        """The decorated handler that was called last."""
+        self._wrapped: Handler
+        """What it wraps."""
         self._scheme_header = NO_HEADER if secured is None else secured.policy.names[0]
 
     async def enter(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -125,8 +131,11 @@ class FastLane:
         if not self.is_alone and task is not None and task.cancelling():
             return await self._chain(request, handler)  # which counts from there
         if type(handler) is Guarded:
-            # A proxy is called as what it wraps.
-            handler = handler.__wrapped__  # type: ignore[assignment]
+            # A proxy is called as what it wraps; to ask it for that takes long.
+            if handler is not self._proxy:
+                self._proxy = handler
+                self._wrapped = handler.__wrapped__  # type: ignore[assignment]
+            handler = self._wrapped
         when = clock.now() + clock.seconds
         queue[key] = (when, task, request, self)
         if clock.timer is None:

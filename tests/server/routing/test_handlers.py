@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 from pytest_aiohttp import AiohttpClient
 
 import routeguard
-from routeguard import timeout
+from routeguard import cors, csrf, errors, exempt, timeout
 from tests.server.routing.limits import expect, limit, told
 from tests.support.seen import answer
 
@@ -200,3 +200,21 @@ def test_a_method_of_a_view_is_one_that_aiohttp_calls() -> None:
     routeguard.setup(app)
     for method in ("REPORT", "REQUEST", "__INIT__"):  # a view answers 405 to all of these
         assert told(app, "/view", method) == 30
+
+
+async def test_decorated_handlers_to_which_the_same_applies(
+    aiohttp_client: AiohttpClient,
+) -> None:
+    """Neither is called in the other's place, whichever was called last."""
+    app = web.Application()
+    for name in ("a", "b"):
+
+        async def handler(request: web.Request, name: str = name) -> web.Response:
+            return web.Response(text=name)
+
+        app.router.add_get(f"/{name}", exempt(csrf)(handler))
+    routeguard.setup(app, cors(["https://app.example"]), errors(), csrf())
+    client = await aiohttp_client(app)
+    for name in "aabba":
+        async with client.get(f"/{name}") as response:
+            assert await response.text() == name
