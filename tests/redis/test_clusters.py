@@ -14,6 +14,9 @@ from tests.redis.load import limited, under_load
 from tests.support.redis import RedisServer, redis_cluster
 from tests.support.serving import until
 
+# A healthy store answers within a quarter of a second, if the machine has time for it.
+pytestmark = pytest.mark.alone
+
 TWO_RATES = "3/hour; 5/day"
 
 
