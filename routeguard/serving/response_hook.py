@@ -1,7 +1,7 @@
 """The response hook: whatever leaves passes here last, also what no middleware has seen."""
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Generator, Iterator
 
 from aiohttp import web
 
@@ -13,6 +13,15 @@ from routeguard.serving.plan import Plan, PlanBook
 __all__ = ["ResponseHook"]
 
 
+class _Done:
+    """What is awaited at once, whether or not there is an event loop."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
 class ResponseHook:
     """Notes that a response begins, and has the policies write on it."""
 
@@ -20,14 +29,18 @@ class ResponseHook:
 
     plans: PlanBook
 
+    def __init__(self) -> None:
+        self._done: Awaitable[None] = _Done()
+
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Makes ready for a run of the application.
 
         Args:
             loop: the event loop that it runs in.
         """
-        self._done = loop.create_future()
-        self._done.set_result(None)
+        done = loop.create_future()
+        done.set_result(None)
+        self._done = done  # which is awaited sooner than an object of our own
 
     def on_response_prepare(
         self, request: web.Request, response: web.StreamResponse

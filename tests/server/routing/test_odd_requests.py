@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pytest
 from aiohttp import hdrs, web
+from aiohttp.test_utils import make_mocked_request
 from aiohttp.typedefs import Handler
 from pytest_aiohttp import AiohttpClient
 
@@ -273,3 +274,14 @@ async def test_what_is_stored_on_a_clone_reaches_everybody_outside(
     told = "anna"
     assert ("/x", told) in seen
     assert set(seen) == {told, ("/x", told)}
+
+
+async def test_a_response_to_a_mocked_request_of_an_application_that_has_not_started() -> None:
+    """As unit tests of handlers have it."""
+    app = web.Application()
+    routeguard.setup(app, headers({"X-Frame-Options": "DENY"}))
+    app.freeze()
+    request = make_mocked_request("GET", "/", app=app)
+    response = web.StreamResponse()
+    await response.prepare(request)
+    assert response.prepared
