@@ -1,6 +1,4 @@
-"""The writer of a request: what is kept on it, and its exchanged class.
-
-The class is about the connection of a request that has been answered.
+"""The exchanged class of the writer: the connection of a request that has been answered.
 
 Preparing a response changes the writer before any hook is asked, and the next bytes on the
 connection may be another answer's. So it is the writer that refuses shielded work which wants to
@@ -23,51 +21,7 @@ __all__ = [
     "check_writer",
     "guard_writer",
     "is_own_connection",
-    "keep",
-    "kept_for",
-    "kept_of",
 ]
-
-SLOT = "routeguard_state"
-"""The attribute of a request's writer in which the state of the request is kept.
-
-In the fast lane's quickest case there is no state. The attribute then holds the response on which
-all is written that policies write, until the response hook is asked.
-
-A request has one writer, and so have all its clones. What is stored on a clone by its key is not
-on the request that aiohttp gives to response hooks.
-"""
-
-# CPython keeps the attributes of an object in line, beside it, for names that the first objects of
-# its class had. Any other name turns all of them into a dictionary, and the writer is slower to
-# read from then on, by a tenth of what a request takes. So one of the first has the name.
-setattr(StreamWriter.__new__(StreamWriter), SLOT, None)
-
-
-def keep(request: web.BaseRequest, kept: object) -> None:
-    """Keeps something on the writer of a request, in place of what was kept there.
-
-    aiohttp's property `writer` takes several times as long as what it returns.
-    """
-    request._payload_writer.routeguard_state = kept  # type: ignore[attr-defined]
-
-
-def kept_of(request: web.BaseRequest) -> object:
-    """What is kept on the writer of a request; `None` where nothing is."""
-    return getattr(request._payload_writer, SLOT, None)
-
-
-def kept_for(request: web.BaseRequest, response: web.StreamResponse) -> object:
-    """As `kept_of`; a response that was kept is kept no longer.
-
-    Response, request and writer were a cycle, as soon as the response is being sent.
-    """
-    writer = request._payload_writer
-    kept: object = getattr(writer, SLOT, None)
-    if kept is response:
-        writer.routeguard_state = None  # type: ignore[attr-defined]
-    return kept
-
 
 SEND_FILE = web.FileResponse._sendfile.__code__
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from aiohttp import web
 from multidict import CIMultiDict
 
+from routeguard.internals.kept import keep, kept_of
 from routeguard.internals.response import stored_in
-from routeguard.internals.writer import keep, kept_of
 from routeguard.running.deadlines import Clock, Deadline
 
 __all__ = [

@@ -16,7 +16,7 @@ from multidict import istr
 
 from routeguard.http import VARY
 from routeguard.internals.bodies import refusal_of_lost
-from routeguard.internals.writer import keep
+from routeguard.internals.kept import keep
 from routeguard.network.authorities import TARGET_SETS_SCHEME
 from routeguard.policies.body.serving import BoundBody
 from routeguard.policies.cors.fields import ALLOW_ORIGIN, ORIGIN, has_cors_headers

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Generator, Iterator
 
 from aiohttp import web
 
-from routeguard.internals.writer import kept_for
+from routeguard.internals.kept import kept_until
 from routeguard.running.state import State, StateMark, keep_as_raised
 from routeguard.serving.fast_lane import FastLane
 from routeguard.serving.plan import Plan, PlanBook
@@ -14,7 +14,7 @@ __all__ = ["ResponseHook"]
 
 
 class _Done:
-    """What is awaited at once, whether or not there is an event loop."""
+    """What is done already, for an application that has not started and has no event loop."""
 
     __slots__ = ()
 
@@ -40,7 +40,7 @@ class ResponseHook:
         """
         done = loop.create_future()
         done.set_result(None)
-        self._done = done  # which is awaited sooner than an object of our own
+        self._done = done  # CPython awaits a future without calling any Python
 
     def on_response_prepare(
         self, request: web.Request, response: web.StreamResponse
@@ -50,7 +50,7 @@ class ResponseHook:
         For most responses there is nothing to await. A coroutine of its own for each would cost
         more than what is done here.
         """
-        state = kept_for(request, response)
+        state = kept_until(response, request)
         if state is response:  # the fast lane has written all that policies write
             return self._done
         plans = self.plans
