@@ -16,6 +16,7 @@ from routeguard.routes.rules import Pattern, Rule
 from routeguard.routes.scope import Scope
 
 __all__ = [
+    "PLACEHOLDER",
     "Extent",
     "beginning_of",
     "covers",
@@ -26,7 +27,9 @@ __all__ = [
     "typical_paths",
 ]
 
-PLACEHOLDER = re.compile(r"\{[^{}]*\}")
+PLACEHOLDER: re.Pattern[str] = re.compile(r"\{[^{}]*\}")
+"""A placeholder in the canonical path of a dynamic route."""
+
 LITERAL = re.compile(r"[^\\.^$*+?{}\[\]|()]|\\[^\w\s]")
 EVERYTHING = ("", ".*", ".+")
 VALUES = tuple(

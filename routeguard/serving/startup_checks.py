@@ -11,7 +11,7 @@ from routeguard.configuration import shown
 from routeguard.paths import resolved_path
 from routeguard.policy import misuse
 from routeguard.routes.dry_run import resolve_now
-from routeguard.routes.extents import leads_anywhere
+from routeguard.routes.extents import PLACEHOLDER, leads_anywhere
 from routeguard.routes.hidden import hidden_faults
 from routeguard.routes.names import names_of
 from routeguard.routes.rules import Rule
@@ -23,9 +23,6 @@ __all__ = ["all_routes", "misused_handlers", "opaque_middlewares", "unmatched_ru
 
 Segment = str | re.Pattern[str]
 Segments = list[Segment]
-
-PLACEHOLDER = re.compile(r"(\{[^{}]*\})")
-"""A placeholder in the canonical path of a dynamic route."""
 
 
 def all_routes(app: web.Application) -> Iterator[web.AbstractRoute]:
@@ -156,10 +153,10 @@ def _segments(resource: web.AbstractResource, canonical: str) -> Segments | None
     """What matches each segment of a dynamic route's paths; `None` where that cannot be told."""
     if type(resource) is not web.DynamicResource:
         return None
-    parts = PLACEHOLDER.split(resource.canonical)
-    plain = "".join(
-        f"(?P<{part[1:-1]}>[^{{}}/]+)" if part.startswith("{") else re.escape(part)
-        for part in parts
+    names = PLACEHOLDER.findall(resource.canonical)
+    first, *texts = map(re.escape, PLACEHOLDER.split(resource.canonical))
+    plain = first + "".join(
+        f"(?P<{name[1:-1]}>[^{{}}/]+){text}" for name, text in zip(names, texts, strict=True)
     )
     if resource.get_info()["pattern"].pattern != plain:
         return None  # a placeholder with a regex of its own may take anything
@@ -168,12 +165,8 @@ def _segments(resource: web.AbstractResource, canonical: str) -> Segments | None
 
 def _segment(text: str) -> Segment:
     """What matches one segment: its text; or a pattern, where a placeholder is in it."""
-    parts = PLACEHOLDER.split(text)
-    if len(parts) == 1:
-        return text
-    return re.compile(
-        "".join("[^/]+" if part.startswith("{") else re.escape(part) for part in parts)
-    )
+    texts = PLACEHOLDER.split(text)
+    return text if len(texts) == 1 else re.compile("[^/]+".join(map(re.escape, texts)))
 
 
 def _lies_above(prefix: str, segments: Segments | None) -> bool:
