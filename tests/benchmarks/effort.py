@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured: in about 25 minutes, or with ``QUICK`` in five."""
+    """How much is measured: in about twenty minutes, or with ``QUICK`` in fewer."""
 
     processes: int = 9
     rounds: int = 40
