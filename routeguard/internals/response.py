@@ -15,7 +15,7 @@ NOT_KNOWN: SimpleCookie = SimpleCookie()
 
 PROBE: CIMultiDict[str] = CIMultiDict()
 COPIES: bool = web.Response(headers=PROBE).headers is not PROBE
-"""Whether a response copies the headers that it is given; before 3.14 it writes into them."""
+"""Whether a response copies the headers that it is given; aiohttp 3.11.11 writes into them."""
 
 
 def headers_to_give(headers: "CIMultiDict[str]") -> "CIMultiDict[str]":

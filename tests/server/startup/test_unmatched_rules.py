@@ -137,6 +137,26 @@ async def test_a_prefix_rule_below_what_a_placeholder_can_take(
     assert names_of(await unmatched(app, caplog)) == [(3, "/2020/01/*")]
 
 
+async def test_a_prefix_rule_below_segments_with_texts_of_their_own(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = web.Application()
+    app.router.add_get("/{user}/posts/v{version}.{part}/{id}", answer)
+    routeguard.setup(
+        app,
+        rule("/ann/posts/*", timeout(1)),
+        rule("/ann/photos/*", timeout(1)),
+        rule("/ann/posts/v2.1/*", timeout(1)),
+        rule("/ann/posts/w2.1/*", timeout(1)),
+        rule("/ann/posts/v2-1/*", timeout(1)),  # the dot stands for itself
+    )
+    assert names_of(await unmatched(app, caplog)) == [
+        (2, "/ann/photos/*"),
+        (4, "/ann/posts/w2.1/*"),
+        (5, "/ann/posts/v2-1/*"),
+    ]
+
+
 class ByQuery(AbstractRuleMatching):
     """A condition of one's own on a sub-application, which asks for more than path and headers."""
 
